@@ -1,0 +1,255 @@
+//! CLIP vision transformer: a picture's patches to one feature each (`CLIPVisionModel` of transformers).
+//!
+//! Shapes: B images, N patches, P numbers in a patch, H heads, C head width, D width.
+
+use crate::config::VisionConfig;
+use crate::initialise::Initialiser;
+use crate::layers::{LayerNorm, Linear, attention, quick_gelu};
+use crate::parameter::parameters;
+use burn::tensor::{Tensor, activation};
+
+/// The encoder under its checkpoint prefix.
+#[derive(Debug, Clone)]
+pub struct VisionTower {
+    /// The transformer.
+    pub vision_model: ClipVit,
+}
+parameters!(VisionTower { vision_model });
+
+/// Embeddings, blocks, and the norm that only pooled features pass.
+#[derive(Debug, Clone)]
+pub struct ClipVit {
+    /// Patches to hidden states.
+    pub embeddings: Embeddings,
+    /// Norm before the first block; the name is misspelt in every CLIP checkpoint.
+    pub pre_layrnorm: LayerNorm,
+    /// The blocks.
+    pub encoder: Encoder,
+    /// Norm of the pooled feature; GMAI-VL's forward does not use it.
+    pub post_layernorm: LayerNorm,
+}
+parameters!(ClipVit { embeddings, pre_layrnorm, encoder, post_layernorm });
+
+/// Patch projection, class token and positions.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    /// `[D]`
+    pub class_embedding: Tensor<1>,
+    /// Convolution whose stride is its size, without bias.
+    pub patch_embedding: PatchEmbedding,
+    /// One row for the class token, then one per patch.
+    pub position_embedding: PositionEmbedding,
+}
+parameters!(Embeddings { class_embedding, patch_embedding, position_embedding });
+
+/// The convolution's kernel.
+#[derive(Debug, Clone)]
+pub struct PatchEmbedding {
+    /// `[D, 3, patch, patch]`
+    pub weight: Tensor<4>,
+}
+parameters!(PatchEmbedding { weight });
+
+/// The learned positions.
+#[derive(Debug, Clone)]
+pub struct PositionEmbedding {
+    /// `[N + 1, D]`
+    pub weight: Tensor<2>,
+}
+parameters!(PositionEmbedding { weight });
+
+/// The list of blocks.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    /// In order.
+    pub layers: Vec<VisionBlock>,
+}
+parameters!(Encoder { layers });
+
+/// Pre-norm transformer block.
+#[derive(Debug, Clone)]
+pub struct VisionBlock {
+    /// Multi-head attention over all patches.
+    pub self_attn: VisionAttention,
+    /// Norm before attention.
+    pub layer_norm1: LayerNorm,
+    /// Feed-forward part.
+    pub mlp: VisionMlp,
+    /// Norm before the feed-forward part.
+    pub layer_norm2: LayerNorm,
+}
+parameters!(VisionBlock { self_attn, layer_norm1, mlp, layer_norm2 });
+
+/// Attention with separate projections.
+#[derive(Debug, Clone)]
+pub struct VisionAttention {
+    /// `[D, D]`
+    pub k_proj: Linear,
+    /// `[D, D]`
+    pub v_proj: Linear,
+    /// `[D, D]`
+    pub q_proj: Linear,
+    /// `[D, D]`
+    pub out_proj: Linear,
+    num_heads: usize,
+}
+parameters!(VisionAttention { k_proj, v_proj, q_proj, out_proj });
+
+/// Two linear layers with an activation between them.
+#[derive(Debug, Clone)]
+pub struct VisionMlp {
+    /// Widens.
+    pub fc1: Linear,
+    /// Narrows.
+    pub fc2: Linear,
+    activation: Activation,
+}
+parameters!(VisionMlp { fc1, fc2 });
+
+#[derive(Debug, Clone, Copy)]
+enum Activation {
+    QuickGelu,
+    Gelu,
+}
+
+impl VisionTower {
+    /// Fresh weights.
+    pub fn new(name: &str, config: &VisionConfig, init: &Initialiser) -> VisionTower {
+        let name = format!("{name}.vision_model");
+        let width = config.hidden_size;
+        // Scales as in transformers' CLIPPreTrainedModel._init_weights with factor 1.
+        let patch = config.patch_size;
+        let embeddings = Embeddings {
+            class_embedding: init.normal(&format!("{name}.class"), [width], (width as f64).powf(-0.5)),
+            patch_embedding: PatchEmbedding {
+                weight: init.normal(
+                    &format!("{name}.patch"),
+                    [width, 3, patch, patch],
+                    (config.patch_width() as f64).powf(-0.5),
+                ),
+            },
+            position_embedding: PositionEmbedding {
+                weight: init.normal(&format!("{name}.position"), [config.num_patches() + 1, width], 0.02),
+            },
+        };
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| VisionBlock::new(&format!("{name}.layers.{index}"), config, init))
+            .collect();
+        VisionTower {
+            vision_model: ClipVit {
+                embeddings,
+                pre_layrnorm: LayerNorm::new(width, config.layer_norm_eps, init),
+                encoder: Encoder { layers },
+                post_layernorm: LayerNorm::new(width, config.layer_norm_eps, init),
+            },
+        }
+    }
+}
+
+impl Embeddings {
+    /// Patches `[B, N, P]` (see [`patches`]) to `[B, N + 1, D]`, class token first.
+    pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
+        let [batch, num_patches, patch_width] = patches.dims();
+        let width = self.class_embedding.dims()[0];
+        let kernel = self.patch_embedding.weight.clone().reshape([width, patch_width]);
+        let rows = patches.reshape([batch * num_patches, patch_width]).matmul(kernel.transpose());
+        let embedded = rows.reshape([batch, num_patches, width]);
+        let class = self.class_embedding.clone().reshape([1, 1, width]).expand([batch, 1, width]);
+        Tensor::cat(vec![class, embedded], 1) + self.position_embedding.weight.clone().unsqueeze()
+    }
+}
+
+impl ClipVit {
+    /// Patches `[B, N, P]` to the state before the first block, `[B, N + 1, D]`.
+    pub fn embed(&self, patches: Tensor<3>) -> Tensor<3> {
+        self.pre_layrnorm.forward(self.embeddings.forward(patches))
+    }
+
+    /// Patches `[B, N, P]` to the state after `num_blocks` blocks, `[B, N + 1, D]`.
+    pub fn forward(&self, patches: Tensor<3>, num_blocks: usize) -> Tensor<3> {
+        self.encoder.layers[..num_blocks].iter().fold(self.embed(patches), |x, block| block.forward(x))
+    }
+}
+
+impl VisionBlock {
+    fn new(name: &str, config: &VisionConfig, init: &Initialiser) -> VisionBlock {
+        let width = config.hidden_size;
+        let depth = (2.0 * config.num_hidden_layers as f64).powf(-0.5);
+        let attention = (width as f64).powf(-0.5);
+        let square = |part: &str, deviation| {
+            Linear::new(&format!("{name}.{part}"), [width, width], true, deviation, init)
+        };
+        VisionBlock {
+            self_attn: VisionAttention {
+                k_proj: square("k_proj", attention * depth),
+                v_proj: square("v_proj", attention * depth),
+                q_proj: square("q_proj", attention * depth),
+                out_proj: square("out_proj", attention),
+                num_heads: config.num_attention_heads,
+            },
+            layer_norm1: LayerNorm::new(width, config.layer_norm_eps, init),
+            mlp: VisionMlp {
+                fc1: Linear::new(
+                    &format!("{name}.fc1"),
+                    [width, config.intermediate_size],
+                    true,
+                    (2.0 * width as f64).powf(-0.5),
+                    init,
+                ),
+                fc2: Linear::new(
+                    &format!("{name}.fc2"),
+                    [config.intermediate_size, width],
+                    true,
+                    attention * depth,
+                    init,
+                ),
+                activation: if config.hidden_act == "gelu" { Activation::Gelu } else { Activation::QuickGelu },
+            },
+            layer_norm2: LayerNorm::new(width, config.layer_norm_eps, init),
+        }
+    }
+
+    /// `[B, N + 1, D]` to the same.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x));
+        x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
+    }
+}
+
+impl VisionAttention {
+    /// `[B, N, D]` to the same.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let heads = |projection: &Linear| {
+            let y = projection.forward(x.clone());
+            y.reshape([batch, tokens, self.num_heads, width / self.num_heads]).swap_dims(1, 2) // [B, H, N, C]
+        };
+        let mixed = attention(heads(&self.q_proj), heads(&self.k_proj), heads(&self.v_proj), None);
+        self.out_proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+}
+
+impl VisionMlp {
+    /// `[B, N, D]` to the same.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let wide = self.fc1.forward(x);
+        self.fc2.forward(match self.activation {
+            Activation::QuickGelu => quick_gelu(wide),
+            Activation::Gelu => activation::gelu(wide),
+        })
+    }
+}
+
+/// Cuts a picture `[3, size, size]` into patches, row by row: appends `N * P` values to `out`, each patch in the kernel's order (colour, y, x).
+pub fn patches(pixel_values: &[f32], size: usize, patch: usize, out: &mut Vec<f32>) {
+    for top in (0..size).step_by(patch) {
+        for left in (0..size).step_by(patch) {
+            for colour in 0..3 {
+                for y in top..top + patch {
+                    let start = (colour * size + y) * size + left;
+                    out.extend_from_slice(&pixel_values[start..start + patch]);
+                }
+            }
+        }
+    }
+}

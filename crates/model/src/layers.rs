@@ -1,0 +1,209 @@
+//! What vision encoder and language model share.
+//!
+//! Shapes: B batch, T tokens, H heads, K key-value heads, C head width, D model width.
+
+use crate::initialise::Initialiser;
+use crate::parameter::parameters;
+use burn::tensor::activation;
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+/// `y = x W^T + b`, with the weight stored as checkpoints have it.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// `[out, in]`
+    pub weight: Tensor<2>,
+    /// `[out]`
+    pub bias: Option<Tensor<1>>,
+}
+parameters!(Linear { weight, bias });
+
+impl Linear {
+    /// Fresh weights with standard deviation `deviation`; a bias starts at 0.
+    pub fn new(name: &str, [inputs, outputs]: [usize; 2], bias: bool, deviation: f64, init: &Initialiser) -> Linear {
+        Linear {
+            weight: init.normal(&format!("{name}.weight"), [outputs, inputs], deviation),
+            bias: bias.then(|| init.constant([outputs], 0.0)),
+        }
+    }
+
+    /// `[B, T, in]` to `[B, T, out]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, inputs] = x.dims();
+        let rows = self.forward_rows(x.reshape([batch * tokens, inputs]));
+        let outputs = rows.dims()[1];
+        rows.reshape([batch, tokens, outputs])
+    }
+
+    /// `[N, in]` to `[N, out]`.
+    pub fn forward_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        let y = x.matmul(self.weight.clone().transpose());
+        match &self.bias {
+            Some(bias) => y + bias.clone().unsqueeze(),
+            None => y,
+        }
+    }
+}
+
+/// Normalises each row to mean 0 and variance 1, then scales and shifts.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    /// `[D]`
+    pub weight: Tensor<1>,
+    /// `[D]`
+    pub bias: Tensor<1>,
+    /// Added to the variance.
+    pub eps: f64,
+}
+parameters!(LayerNorm { weight, bias });
+
+impl LayerNorm {
+    /// Scale 1, shift 0.
+    pub fn new(width: usize, eps: f64, init: &Initialiser) -> LayerNorm {
+        LayerNorm { weight: init.constant([width], 1.0), bias: init.constant([width], 0.0), eps }
+    }
+
+    /// `[B, T, D]` to `[B, T, D]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        burn::tensor::module::layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.eps)
+    }
+}
+
+/// Divides each row by its root mean square, then scales.
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    /// `[D]`
+    pub weight: Tensor<1>,
+    /// Added to the mean square.
+    pub eps: f64,
+}
+parameters!(RmsNorm { weight });
+
+impl RmsNorm {
+    /// Scale 1.
+    pub fn new(width: usize, eps: f64, init: &Initialiser) -> RmsNorm {
+        RmsNorm { weight: init.constant([width], 1.0), eps }
+    }
+
+    /// `[B, T, D]` to `[B, T, D]`.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let mean_square = (x.clone() * x.clone()).mean_dim(2); // [B, T, 1]
+        x * (mean_square + self.eps).sqrt().recip() * self.weight.clone().unsqueeze()
+    }
+}
+
+/// CLIP's approximation `x * sigmoid(1.702 x)`.
+pub fn quick_gelu(x: Tensor<3>) -> Tensor<3> {
+    x.clone() * activation::sigmoid(x * 1.702)
+}
+
+/// Which pairs of tokens may see each other, as a mask that is true where they may not: `[B, 1, T, T]` over keys in the last dimension.
+pub type AttentionMask = Tensor<4, Bool>;
+
+/// Builds the mask of packed rows: causal, and closed between samples.
+///
+/// `samples[b][t]` is the number of the sample that token t of row b belongs to; padding is a sample of its own.
+pub fn packed_causal_mask(samples: &[Vec<u32>], device: &Device) -> AttentionMask {
+    let batch = samples.len();
+    let tokens = samples.first().map_or(0, Vec::len);
+    let mut hidden = vec![true; batch * tokens * tokens];
+    for (row, sample) in samples.iter().enumerate() {
+        for query in 0..tokens {
+            let line = &mut hidden[(row * tokens + query) * tokens..][..tokens];
+            for (key, cell) in line.iter_mut().enumerate().take(query + 1) {
+                *cell = sample[key] != sample[query];
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(hidden, [batch, 1, tokens, tokens]), device)
+}
+
+/// Scaled dot-product attention with grouped queries.
+///
+/// `q` is `[B, H, T, C]`; `k` and `v` are `[B, K, S, C]`, query head h reads key-value head `h / (H / K)`. `[B, H, T, C]` to the same.
+pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&AttentionMask>) -> Tensor<4> {
+    let [batch, heads, queries, width] = q.dims();
+    let [_, kv_heads, keys, _] = k.dims();
+    let group = heads / kv_heads;
+    let scale = (width as f64).powf(-0.5);
+    // Queries of one group share keys: stack them along T instead of repeating the keys.
+    let q = (q * scale).reshape([batch, kv_heads, group * queries, width]);
+    let mut scores = q.matmul(k.swap_dims(2, 3)).reshape([batch, heads, queries, keys]); // [B, H, T, S]
+    if let Some(mask) = mask {
+        // Any value far below real scores becomes exactly 0 after softmax; -inf would give NaN in rows without a visible key.
+        scores = scores.mask_fill(mask.clone().expand([batch, heads, queries, keys]), -1e9);
+    }
+    let weights = activation::softmax(scores, 3).reshape([batch, kv_heads, group * queries, keys]);
+    weights.matmul(v).reshape([batch, heads, queries, width])
+}
+
+/// Sines and cosines of rotary positions (NeoX layout: the two halves of a head rotate against each other).
+#[derive(Debug, Clone)]
+pub struct RotaryPositions {
+    cos: Tensor<4>, // [B, 1, T, C]
+    sin: Tensor<4>, // [B, 1, T, C]
+}
+
+impl RotaryPositions {
+    /// Tables for `positions[b][t]`, heads of width `head_dim` and the given base; angles are computed in f64, then rounded.
+    pub fn new(positions: &[Vec<usize>], head_dim: usize, base: f64, factor: f64, device: &Device) -> RotaryPositions {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> =
+            (0..half).map(|index| (1.0 / base.powf(2.0 * index as f64 / head_dim as f64)) as f32).collect();
+        let batch = positions.len();
+        let tokens = positions.first().map_or(0, Vec::len);
+        let mut cos = Vec::with_capacity(batch * tokens * head_dim);
+        let mut sin = Vec::with_capacity(batch * tokens * head_dim);
+        for &position in positions.iter().flatten() {
+            let position = (position as f64 / factor) as f32;
+            for _ in 0..2 {
+                cos.extend(frequencies.iter().map(|frequency| (position * frequency).cos()));
+                sin.extend(frequencies.iter().map(|frequency| (position * frequency).sin()));
+            }
+        }
+        let shape = [batch, 1, tokens, head_dim];
+        RotaryPositions {
+            cos: Tensor::from_data(TensorData::new(cos, shape), device),
+            sin: Tensor::from_data(TensorData::new(sin, shape), device),
+        }
+    }
+
+    /// Rotates `[B, H, T, C]`.
+    pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let first = x.clone().narrow(3, 0, half);
+        let second = x.clone().narrow(3, half, half);
+        let turned = Tensor::cat(vec![second.neg(), first], 3); // [B, H, T, C]
+        x * self.cos.clone() + turned * self.sin.clone()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::device::cpu;
+
+    #[test]
+    fn packed_mask_is_causal_and_closed_between_samples() {
+        let mask = packed_causal_mask(&[vec![0, 0, 1]], &cpu());
+        let visible: Vec<bool> = mask.into_data().iter::<bool>().map(|hidden| !hidden).collect();
+        assert_eq!(visible, [true, false, false, true, true, false, false, false, true]);
+    }
+
+    #[test]
+    fn grouped_attention_equals_attention_with_repeated_keys() {
+        let device = cpu();
+        let init = Initialiser::new(1, &device);
+        let q = init.normal("q", [2, 4, 3, 8], 1.0);
+        let k: Tensor<4> = init.normal("k", [2, 2, 3, 8], 1.0);
+        let v: Tensor<4> = init.normal("v", [2, 2, 3, 8], 1.0);
+        let repeat = |x: Tensor<4>| {
+            let heads: Vec<Tensor<4>> = (0..4).map(|head| x.clone().narrow(1, head / 2, 1)).collect();
+            Tensor::cat(heads, 1)
+        };
+        let grouped = attention(q.clone(), k.clone(), v.clone(), None);
+        let repeated = attention(q, repeat(k), repeat(v), None);
+        let difference: f32 = (grouped - repeated).abs().max().into_scalar();
+        assert!(difference < 1e-6, "{difference}");
+    }
+}

@@ -1,0 +1,114 @@
+//! What is asked of a model, what it says, and the one trait that stands between.
+
+use crate::conversation::Turn;
+use crate::image::Rgb8;
+use serde::{Deserialize, Serialize};
+
+/// How the next token is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// The most tokens to write.
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token; higher is more varied.
+    pub temperature: f32,
+    /// Keep the likeliest tokens whose probabilities sum to this; 1 keeps all.
+    pub top_p: f32,
+    /// Keep this many likeliest tokens; 0 keeps all.
+    pub top_k: usize,
+    /// Seed of the draw. Same request, same seed, same text.
+    pub seed: u64,
+}
+
+impl Sampling {
+    /// The likeliest token each time.
+    pub fn greedy(max_tokens: usize) -> Sampling {
+        Sampling { max_tokens, temperature: 0.0, top_p: 1.0, top_k: 0, seed: 0 }
+    }
+}
+
+/// A conversation that waits for the model's turn.
+#[derive(Debug, Clone)]
+pub struct ChatRequest {
+    /// Turns so far; the last is a human one.
+    pub turns: Vec<Turn>,
+    /// One picture per `<image>` in the turns, in order.
+    pub images: Vec<Rgb8>,
+    /// Replies whose likelihood is wanted, e.g. `["A", "B"]` or `["yes", "no"]`; may be empty.
+    pub options: Vec<String>,
+    /// How to choose tokens. `max_tokens` 0 asks for option likelihoods only.
+    pub sampling: Sampling,
+}
+
+/// How likely the model finds one given reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OptionLikelihood {
+    /// The reply as given in the request.
+    pub text: String,
+    /// Sum of its tokens' log-probabilities, including the end of the turn.
+    pub log_probability: f64,
+    /// Number of those tokens.
+    pub num_tokens: usize,
+    /// Probability among the request's options (softmax of the sums).
+    pub probability: f64,
+}
+
+/// Why writing stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended its turn.
+    Stop,
+    /// `max_tokens` was reached.
+    Length,
+    /// Only option likelihoods were asked for.
+    NotAsked,
+}
+
+/// What the model said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The reply, without the end-of-turn marker.
+    pub text: String,
+    /// Tokens written, including the end of the turn when it was reached.
+    pub num_tokens: usize,
+    /// Sum of their log-probabilities.
+    pub log_probability: f64,
+    /// Likelihood of each option of the request, in its order.
+    pub options: Vec<OptionLikelihood>,
+    /// Why writing stopped.
+    pub finish: FinishReason,
+    /// Identity of the weights that answered.
+    pub checkpoint: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResponderError {
+    /// The request cannot be answered as it stands.
+    #[error("request refused: {reason}")]
+    Refused {
+        /// What is wrong with it, naming the field.
+        reason: String,
+    },
+    /// The model failed.
+    #[error("model {checkpoint} failed: {reason}")]
+    Failed {
+        /// Identity of the weights.
+        checkpoint: String,
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// Something that answers: our own model, a remote endpoint, or a script in tests.
+pub trait Responder {
+    /// Answers one request; `on_text` receives each piece of the reply as it is written.
+    fn respond(&mut self, request: &ChatRequest, on_text: &mut dyn FnMut(&str)) -> Result<Answer, ResponderError>;
+
+    /// Answers several requests; the result has one entry per request, in order. Never differs from asking one by one.
+    fn respond_all(&mut self, requests: &[ChatRequest]) -> Vec<Result<Answer, ResponderError>> {
+        requests.iter().map(|request| self.respond(request, &mut |_| {})).collect()
+    }
+}
