@@ -3,10 +3,12 @@
 //! Shapes: B images, N patches, P numbers in a patch, H heads, C head width, D width.
 
 use crate::config::VisionConfig;
+use crate::fused::{self, AttentionLayout, HeadGroup};
 use crate::initialise::Initialiser;
 use crate::layers::{LayerNorm, Linear, attention, quick_gelu};
 use crate::parameter::parameters;
 use burn::tensor::{Tensor, activation};
+use std::sync::Arc;
 
 /// The encoder under its checkpoint prefix.
 #[derive(Debug, Clone)]
@@ -220,12 +222,46 @@ impl VisionAttention {
     /// `[B, N, D]` to the same.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
+        let head_dim = width / self.num_heads;
+        if fused::is_available(&x.device()) {
+            let rows = self.packed().forward_rows(x.reshape([batch * tokens, width])); // [B N, 3 D]
+            let mixed = fused::packed_attention(rows, Arc::new(self.layout(batch, tokens, head_dim)));
+            return self.out_proj.forward(mixed.reshape([batch, tokens, width]));
+        }
         let heads = |projection: &Linear| {
             let y = projection.forward(x.clone());
-            y.reshape([batch, tokens, self.num_heads, width / self.num_heads]).swap_dims(1, 2) // [B, H, N, C]
+            y.reshape([batch, tokens, self.num_heads, head_dim]).swap_dims(1, 2) // [B, H, N, C]
         };
         let mixed = attention(heads(&self.q_proj), heads(&self.k_proj), heads(&self.v_proj), None);
         self.out_proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+
+    /// The three projections as one: queries, keys, values side by side.
+    fn packed(&self) -> Linear {
+        let parts = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let biases: Option<Vec<_>> = parts.iter().map(|part| part.bias.clone()).collect();
+        Linear {
+            weight: Tensor::cat(parts.iter().map(|part| part.weight.clone()).collect(), 0),
+            bias: biases.map(|biases| Tensor::cat(biases, 0)),
+        }
+    }
+
+    /// Every patch of a picture sees every other; pictures are samples.
+    fn layout(&self, batch: usize, tokens: usize, head_dim: usize) -> AttentionLayout {
+        let width = self.num_heads * head_dim;
+        let group = |head: usize| HeadGroup {
+            queries: vec![head * head_dim],
+            key: width + head * head_dim,
+            value: 2 * width + head * head_dim,
+        };
+        AttentionLayout {
+            head_dim,
+            row_width: 3 * width,
+            groups: (0..self.num_heads).map(group).collect(),
+            causal: false,
+            samples: (0..batch).map(|picture| picture * tokens..(picture + 1) * tokens).collect(),
+            rotary: None,
+        }
     }
 }
 

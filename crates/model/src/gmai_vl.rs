@@ -6,9 +6,8 @@ use crate::clip_vit::{VisionTower, patches};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::initialise::Initialiser;
-use crate::internlm2::{InternLm2, rotary_positions};
+use crate::internlm2::{InternLm2, TokenContext, cached_context, packed_context};
 use crate::kv_cache::KvCache;
-use crate::layers::{AttentionMask, packed_causal_mask};
 use crate::parameter::parameters;
 use crate::projector::Projector;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -144,25 +143,25 @@ impl GmaiVl {
 
     /// Embedded rows `[B, T, D]` through all blocks, without a cache.
     pub fn decode(&self, rows: &TokenRows, mut x: Tensor<3>) -> Tensor<3> {
-        let longest = rows.positions.iter().flatten().max().map_or(0, |position| position + 1);
-        let rope = rotary_positions(&self.config.text_config, &rows.positions, longest, &self.device);
-        let mask = packed_causal_mask(&rows.samples, &self.device);
+        let context = self.context(rows);
         for block in &self.language_model.model.layers {
-            x = block.forward(x, &rope, Some(&mask), None);
+            x = block.forward(x, &context, None);
         }
         x
+    }
+
+    /// Positions and visibility of packed rows, shared by all blocks.
+    pub fn context(&self, rows: &TokenRows) -> TokenContext {
+        packed_context(&self.config.text_config, &rows.positions, &rows.samples, &self.device)
     }
 
     /// New tokens `[B, T, D]` of sequences whose earlier tokens are in `cache`, through all blocks.
     pub fn decode_cached(&self, x: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
         let [batch, tokens, _] = x.dims();
-        let past = cache.num_tokens();
-        let positions = vec![(past..past + tokens).collect::<Vec<_>>(); batch];
-        let rope = rotary_positions(&self.config.text_config, &positions, past + tokens, &self.device);
-        let mask = (tokens > 1).then(|| causal_mask(batch, past, tokens, &self.device));
+        let context = cached_context(&self.config.text_config, batch, cache.num_tokens(), tokens, &self.device);
         let mut x = x;
         for (block, layer) in self.language_model.model.layers.iter().zip(&mut cache.layers) {
-            x = block.forward(x, &rope, mask.as_ref(), Some(layer));
+            x = block.forward(x, &context, Some(layer));
         }
         cache.advance(tokens);
         x
@@ -193,11 +192,4 @@ pub fn splice(
         Tensor::cat(vec![embedded.reshape([batch * tokens, width]), features.reshape([images * per_image, width])], 0);
     let index: Tensor<1, Int> = Tensor::from_data(TensorData::new(index, [batch * tokens]), device);
     source.select(0, index).reshape([batch, tokens, width])
-}
-
-/// New tokens see all earlier ones and themselves: `[B, 1, T, past + T]`.
-fn causal_mask(batch: usize, past: usize, tokens: usize, device: &Device) -> AttentionMask {
-    let keys = past + tokens;
-    let row: Vec<bool> = (0..tokens).flat_map(|query| (0..keys).map(move |key| key > past + query)).collect();
-    Tensor::from_data(TensorData::new(row.repeat(batch), [batch, 1, tokens, keys]), device)
 }

@@ -3,11 +3,27 @@
 //! Shapes: B rows, T tokens, H heads, K key-value heads, G = H / K, C head width, D width, V vocabulary.
 
 use crate::config::TextConfig;
+use crate::fused::{self, AttentionLayout, HeadGroup};
 use crate::initialise::Initialiser;
 use crate::kv_cache::LayerCache;
-use crate::layers::{AttentionMask, Linear, RmsNorm, RotaryPositions, attention};
+use crate::layers::{AttentionMask, Linear, RmsNorm, RotaryAngles, RotaryPositions, attention, packed_causal_mask, sample_ranges};
 use crate::parameter::parameters;
 use burn::tensor::{Device, Int, Tensor, activation};
+use std::sync::Arc;
+
+/// Where the tokens of a batch stand and which of them see each other.
+#[derive(Debug, Clone)]
+pub enum TokenContext {
+    /// For the fused kernel: samples as ranges, rotation per token.
+    Fused(Arc<AttentionLayout>),
+    /// For attention composed of burn operations.
+    Composed {
+        /// Rotation of queries and keys.
+        rope: RotaryPositions,
+        /// True where a query may not see a key; `None` when it sees all.
+        mask: Option<AttentionMask>,
+    },
+}
 
 /// The decoder with its output head, under the checkpoint's names.
 #[derive(Debug, Clone)]
@@ -155,29 +171,31 @@ impl DecoderBlock {
         }
     }
 
-    /// `[B, T, D]` to the same. With a cache, `x` holds only the new tokens and `mask` covers all keys.
+    /// `[B, T, D]` to the same. With a cache, `x` holds only the new tokens and the context's mask covers all keys.
     pub fn forward(
         &self,
         x: Tensor<3>,
-        rope: &RotaryPositions,
-        mask: Option<&AttentionMask>,
+        context: &TokenContext,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), rope, mask, cache);
+        let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), context, cache);
         x.clone() + self.feed_forward.forward(self.ffn_norm.forward(x))
     }
 }
 
 impl Attention {
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        rope: &RotaryPositions,
-        mask: Option<&AttentionMask>,
-        cache: Option<&mut LayerCache>,
-    ) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, context: &TokenContext, cache: Option<&mut LayerCache>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
-        let Heads { q, k, v } = self.split_heads(self.wqkv.forward(x));
+        let packed = self.wqkv.forward(x);
+        let (rope, mask) = match context {
+            TokenContext::Fused(layout) => {
+                let rows = packed.reshape([batch * tokens, layout.row_width]);
+                let mixed = fused::packed_attention(rows, layout.clone());
+                return self.wo.forward(mixed.reshape([batch, tokens, width]));
+            }
+            TokenContext::Composed { rope, mask } => (rope, mask.as_ref()),
+        };
+        let Heads { q, k, v } = self.split_heads(packed);
         let (q, k) = (rope.rotate(q), rope.rotate(k));
         let (k, v) = match cache {
             Some(cache) => cache.append(k, v),
@@ -204,20 +222,58 @@ impl Attention {
 }
 
 impl FeedForward {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.w2.forward(activation::silu(self.w1.forward(x.clone())) * self.w3.forward(x))
+    /// `[B, T, D]` to the same.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let (gate, value) = (self.w1.forward(x.clone()), self.w3.forward(x));
+        self.w2.forward(if fused::is_available(&gate.device()) {
+            fused::swiglu(gate, value)
+        } else {
+            activation::silu(gate) * value
+        })
     }
 }
 
-/// Rotary tables for `positions[b][t]` of sequences that reach `longest` tokens.
-///
-/// Dynamic NTK (InternLM2): beyond `max_position_embeddings` the base grows with the longest sequence, so a table is made per forward pass.
-pub fn rotary_positions(
+/// Context of packed rows without a cache: causal, closed between samples. `positions[b][t]` restarts with each sample `samples[b][t]`.
+pub fn packed_context(
     config: &TextConfig,
     positions: &[Vec<usize>],
-    longest: usize,
+    samples: &[Vec<u32>],
     device: &Device,
-) -> RotaryPositions {
+) -> TokenContext {
+    let longest = positions.iter().flatten().max().map_or(0, |position| position + 1);
+    let angles = rotary_angles(config, positions, longest);
+    if !fused::is_available(device) {
+        let rope = RotaryPositions::new(&angles, positions.len(), device);
+        return TokenContext::Composed { rope, mask: Some(packed_causal_mask(samples, device)) };
+    }
+    let (groups, head_dim) = (config.num_query_groups(), config.head_dim());
+    let slots = groups + 2; // of each key-value head: its queries, its key, its value
+    let group = |head: usize| {
+        let slot = |slot: usize| (head * slots + slot) * head_dim;
+        HeadGroup { queries: (0..groups).map(slot).collect(), key: slot(groups), value: slot(groups + 1) }
+    };
+    TokenContext::Fused(Arc::new(AttentionLayout {
+        head_dim,
+        row_width: config.num_key_value_heads * slots * head_dim,
+        groups: (0..config.num_key_value_heads).map(group).collect(),
+        causal: true,
+        samples: sample_ranges(samples),
+        rotary: Some(angles.into()),
+    }))
+}
+
+/// Context of new tokens after `past` cached ones: each sees all earlier tokens and itself.
+pub fn cached_context(config: &TextConfig, batch: usize, past: usize, tokens: usize, device: &Device) -> TokenContext {
+    let positions = vec![(past..past + tokens).collect::<Vec<_>>(); batch];
+    let angles = rotary_angles(config, &positions, past + tokens);
+    let mask = (tokens > 1).then(|| crate::layers::causal_mask(batch, past, tokens, device));
+    TokenContext::Composed { rope: RotaryPositions::new(&angles, batch, device), mask }
+}
+
+/// Rotary angles for sequences that reach `longest` tokens.
+///
+/// Dynamic NTK (InternLM2): beyond `max_position_embeddings` the base grows with the longest sequence, so angles are made per forward pass.
+fn rotary_angles(config: &TextConfig, positions: &[Vec<usize>], longest: usize) -> RotaryAngles {
     let head_dim = config.head_dim();
     let mut base = config.rope_theta;
     let mut factor = 1.0;
@@ -229,5 +285,5 @@ pub fn rotary_positions(
             base *= (stretch - (scaling.factor - 1.0)).powf(head_dim as f64 / (head_dim as f64 - 2.0));
         }
     }
-    RotaryPositions::new(positions, head_dim, base, factor, device)
+    RotaryAngles::new(positions, head_dim, base, factor)
 }

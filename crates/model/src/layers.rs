@@ -2,10 +2,12 @@
 //!
 //! Shapes: B batch, T tokens, H heads, K key-value heads, C head width, D model width.
 
+use crate::fused::{self, Rotary};
 use crate::initialise::Initialiser;
 use crate::parameter::parameters;
 use burn::tensor::activation;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use std::ops::Range;
 
 /// `y = x W^T + b`, with the weight stored as checkpoints have it.
 #[derive(Debug, Clone)]
@@ -93,6 +95,9 @@ impl RmsNorm {
 
 /// CLIP's approximation `x * sigmoid(1.702 x)`.
 pub fn quick_gelu(x: Tensor<3>) -> Tensor<3> {
+    if fused::is_available(&x.device()) {
+        return fused::quick_gelu(x);
+    }
     x.clone() * activation::sigmoid(x * 1.702)
 }
 
@@ -101,7 +106,7 @@ pub type AttentionMask = Tensor<4, Bool>;
 
 /// Builds the mask of packed rows: causal, and closed between samples.
 ///
-/// `samples[b][t]` is the number of the sample that token t of row b belongs to; padding is a sample of its own.
+/// `samples[b][t]` is the number of the sample that token t of row b belongs to; padding ([`PADDING`]) is a sample of its own.
 pub fn packed_causal_mask(samples: &[Vec<u32>], device: &Device) -> AttentionMask {
     let batch = samples.len();
     let tokens = samples.first().map_or(0, Vec::len);
@@ -136,6 +141,60 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Attenti
     weights.matmul(v).reshape([batch, heads, queries, width])
 }
 
+/// Samples of packed rows as ranges of flattened tokens; padding (`u32::MAX`) is left out.
+pub fn sample_ranges(samples: &[Vec<u32>]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for row in samples {
+        for piece in row.chunk_by(|a, b| a == b) {
+            if piece[0] != PADDING {
+                ranges.push(start..start + piece.len());
+            }
+            start += piece.len();
+        }
+    }
+    ranges
+}
+
+/// Sample number of padding tokens.
+pub const PADDING: u32 = u32::MAX;
+
+/// New tokens see all earlier ones and themselves: `[B, 1, T, past + T]`.
+pub fn causal_mask(batch: usize, past: usize, tokens: usize, device: &Device) -> AttentionMask {
+    let keys = past + tokens;
+    let row: Vec<bool> = (0..tokens).flat_map(|query| (0..keys).map(move |key| key > past + query)).collect();
+    Tensor::from_data(TensorData::new(row.repeat(batch), [batch, 1, tokens, keys]), device)
+}
+
+/// Angles of rotary positions, `[B * T, C / 2]`.
+#[derive(Debug, Clone)]
+pub struct RotaryAngles {
+    half: usize,
+    angles: Vec<f32>,
+}
+
+impl RotaryAngles {
+    /// Angles of `positions[b][t]` for heads of width `head_dim`; frequencies are computed in f64, then rounded as the reference does.
+    pub fn new(positions: &[Vec<usize>], head_dim: usize, base: f64, factor: f64) -> RotaryAngles {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> =
+            (0..half).map(|index| (1.0 / base.powf(2.0 * index as f64 / head_dim as f64)) as f32).collect();
+        let mut angles = Vec::new();
+        for &position in positions.iter().flatten() {
+            let position = (position as f64 / factor) as f32;
+            angles.extend(frequencies.iter().map(|frequency| position * frequency));
+        }
+        RotaryAngles { half, angles }
+    }
+}
+
+impl From<RotaryAngles> for Rotary {
+    fn from(angles: RotaryAngles) -> Rotary {
+        let of = |function: fn(f32) -> f32| angles.angles.iter().map(|&angle| function(angle)).collect();
+        Rotary { cos: of(f32::cos), sin: of(f32::sin) }
+    }
+}
+
 /// Sines and cosines of rotary positions (NeoX layout: the two halves of a head rotate against each other).
 #[derive(Debug, Clone)]
 pub struct RotaryPositions {
@@ -144,27 +203,19 @@ pub struct RotaryPositions {
 }
 
 impl RotaryPositions {
-    /// Tables for `positions[b][t]`, heads of width `head_dim` and the given base; angles are computed in f64, then rounded.
-    pub fn new(positions: &[Vec<usize>], head_dim: usize, base: f64, factor: f64, device: &Device) -> RotaryPositions {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> =
-            (0..half).map(|index| (1.0 / base.powf(2.0 * index as f64 / head_dim as f64)) as f32).collect();
-        let batch = positions.len();
-        let tokens = positions.first().map_or(0, Vec::len);
-        let mut cos = Vec::with_capacity(batch * tokens * head_dim);
-        let mut sin = Vec::with_capacity(batch * tokens * head_dim);
-        for &position in positions.iter().flatten() {
-            let position = (position as f64 / factor) as f32;
-            for _ in 0..2 {
-                cos.extend(frequencies.iter().map(|frequency| (position * frequency).cos()));
-                sin.extend(frequencies.iter().map(|frequency| (position * frequency).sin()));
-            }
-        }
-        let shape = [batch, 1, tokens, head_dim];
-        RotaryPositions {
-            cos: Tensor::from_data(TensorData::new(cos, shape), device),
-            sin: Tensor::from_data(TensorData::new(sin, shape), device),
-        }
+    /// Tables of the angles of `batch` rows.
+    pub fn new(angles: &RotaryAngles, batch: usize, device: &Device) -> RotaryPositions {
+        let half = angles.half;
+        let shape = [batch, 1, angles.angles.len() / half / batch.max(1), 2 * half];
+        let table = |function: fn(f32) -> f32| {
+            let row = |angles: &[f32]| {
+                let values: Vec<f32> = angles.iter().map(|&angle| function(angle)).collect();
+                values.repeat(2)
+            };
+            let values: Vec<f32> = angles.angles.chunks_exact(half).flat_map(row).collect();
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        RotaryPositions { cos: table(f32::cos), sin: table(f32::sin) }
     }
 
     /// Rotates `[B, H, T, C]`.

@@ -9,6 +9,7 @@
 //! gmai_vl.rs      the three put together
 //! contrastive.rs  image-text contrastive head for vision pretraining (SigLIP form)
 //! parameter.rs    walking over parameters by checkpoint name
+//! fused/          hand-written CPU kernels: attention within samples
 //! kv_cache.rs     keys and values of earlier tokens
 //! weights.rs      safetensors in and out
 //! device.rs       where tensors live
@@ -23,6 +24,7 @@ pub mod config;
 pub mod contrastive;
 pub mod device;
 mod error;
+pub mod fused;
 pub mod gmai_vl;
 pub mod initialise;
 pub mod internlm2;

@@ -1,0 +1,37 @@
+//! How probable given replies are after a prompt.
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::generate::{Prompt, token_log_probabilities};
+use gmai_model::gmai_vl::TokenRows;
+use gmai_schema::OptionLikelihood;
+
+/// Log-probability of each option as the whole reply: its tokens and the end of the turn.
+pub(crate) fn score_options(engine: &Engine, prompt: &Prompt, options: &[String]) -> Result<Vec<OptionLikelihood>> {
+    let mut scored = Vec::with_capacity(options.len());
+    for option in options {
+        let ids = engine.processor.encode_reply(option)?;
+        let log_probability = reply_log_probability(engine, prompt, &ids)?;
+        scored.push(OptionLikelihood { text: option.clone(), log_probability, num_tokens: ids.len(), probability: 0.0 });
+    }
+    let top = scored.iter().map(|option| option.log_probability).fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = scored.iter().map(|option| (option.log_probability - top).exp()).sum();
+    for option in &mut scored {
+        option.probability = (option.log_probability - top).exp() / total;
+    }
+    Ok(scored)
+}
+
+/// The first token's probability comes from the prompt; the others from one pass over the reply.
+fn reply_log_probability(engine: &Engine, prompt: &Prompt, ids: &[u32]) -> Result<f64> {
+    let Some((&first, rest)) = ids.split_first() else { return Ok(0.0) };
+    let mut sum = f64::from(prompt.log_probabilities[first as usize]);
+    if !rest.is_empty() {
+        let rows = TokenRows::from_sequences(&[ids[..rest.len()].to_vec()]);
+        let mut cache = prompt.cache.clone();
+        let hidden = engine.model.decode_cached(engine.model.embed(&rows, None)?, &mut cache);
+        let following = token_log_probabilities(&engine.model, hidden);
+        sum += following.iter().zip(rest).map(|(row, &id)| f64::from(row[id as usize])).sum::<f64>();
+    }
+    Ok(sum)
+}

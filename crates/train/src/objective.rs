@@ -1,0 +1,191 @@
+//! What a stage minimises, computed with gradients: next-token loss over packed rows, and image-text contrastive loss.
+
+use crate::batch::{ContrastiveBatch, PackedBatch};
+use crate::error::Result;
+use crate::gradients::Gradients;
+use crate::recipe::{Part, Stage};
+use crate::walk::{Memory, Mode, Tape, collect};
+use burn::tensor::{Int, Tensor, TensorData};
+use gmai_model::fused::elementwise::cross_entropy;
+use gmai_model::contrastive::ContrastiveHead;
+use gmai_model::gmai_vl::{TokenRows, splice};
+use gmai_model::{GmaiVl, Parameters};
+
+/// A loss before it is divided: sums and counts add up over micro-batches whatever their size.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LossSum {
+    /// Sum over the counted tokens (or pairs).
+    pub sum: f64,
+    /// How many were counted.
+    pub count: usize,
+}
+
+/// Hidden rows whose logits are computed at once: bounds memory to this many rows of the vocabulary.
+const HEAD_ROWS: usize = 1024;
+
+/// Adds the gradients of the summed next-token loss of `batch`.
+pub fn next_token(model: &GmaiVl, batch: &PackedBatch, stage: &Stage, gradients: &mut Gradients) -> Result<LossSum> {
+    let mode = |part| if stage.trainable.contains(&part) { Mode::Trained } else { Mode::Frozen };
+    let mut tape = Tape::new(if stage.recompute { Memory::Recompute } else { Memory::Keep });
+    let features = match batch.pixel_values.is_empty() {
+        true => None,
+        false => Some(image_features(model, batch, mode(Part::Vision), mode(Part::Projector), &mut tape)),
+    };
+    let x = embed(model, &batch.rows, features, mode(Part::Language), &mut tape)?;
+    let hidden = decode(model, &batch.rows, x, mode(Part::Language), &mut tape);
+    let (loss, gradient) = head(model, batch, hidden, mode(Part::Language), gradients);
+    if tape.is_recording() {
+        tape.backward(gradient, gradients);
+    }
+    Ok(loss)
+}
+
+/// The summed next-token loss of `batch`, without gradients.
+pub fn next_token_value(model: &GmaiVl, batch: &PackedBatch) -> Result<LossSum> {
+    let features = (!batch.pixel_values.is_empty()).then(|| model.image_features(model.patches(&batch.pixel_values)));
+    let hidden = model.decode(&batch.rows, model.embed(&batch.rows, features)?);
+    Ok(head(model, batch, hidden, Mode::Frozen, &mut Gradients::default()).0)
+}
+
+/// Pictures to image tokens, segment by segment.
+fn image_features(model: &GmaiVl, batch: &PackedBatch, vision: Mode, projector: Mode, tape: &mut Tape) -> Tensor<3> {
+    let selected = vision_states(model, &batch.pixel_values, model.config.num_vision_blocks(), vision, tape);
+    let selecting = model.clone();
+    tape.run("multi_modal_projector", &model.multi_modal_projector, projector, selected, move |module, x| {
+        module.forward(selecting.select_features(x))
+    })
+}
+
+/// Pictures through the first `num_blocks` vision blocks: `[I, N + 1, D]`.
+fn vision_states(model: &GmaiVl, pixel_values: &[f32], num_blocks: usize, mode: Mode, tape: &mut Tape) -> Tensor<3> {
+    let vision = &model.vision_tower.vision_model;
+    let prefix = "vision_tower.vision_model";
+    let patches = model.patches(pixel_values);
+    let mut x = tape.run(&format!("{prefix}.embeddings"), &vision.embeddings, mode, patches, |module, x| module.forward(x));
+    x = tape.run(&format!("{prefix}.pre_layrnorm"), &vision.pre_layrnorm, mode, x, |module, x| module.forward(x));
+    for (index, block) in vision.encoder.layers[..num_blocks].iter().enumerate() {
+        x = tape.run(&format!("{prefix}.encoder.layers.{index}"), block, mode, x, |module, x| module.forward(x));
+    }
+    x
+}
+
+/// Token embeddings with the image features spliced in: `[B, T, D]`.
+fn embed(
+    model: &GmaiVl,
+    rows: &TokenRows,
+    features: Option<Tensor<3>>,
+    language: Mode,
+    tape: &mut Tape,
+) -> Result<Tensor<3>> {
+    if language == Mode::Frozen && !tape.is_recording() {
+        return Ok(model.embed(rows, features)?);
+    }
+    let dims = rows.dims();
+    let device = model.device().clone();
+    let num_features = features.as_ref().map_or(0, |features| features.dims()[0] * features.dims()[1]);
+    let index = model.splice_index(rows, num_features)?;
+    let table = &model.language_model.model.tok_embeddings;
+    let mut table = if language == Mode::Trained { table.tracked() } else { table.clone() };
+    let features = features.map(|features| features.inner().autodiff().require_grad());
+    let embedded = table.forward(model.ids(rows));
+    let x = match &features {
+        Some(features) => splice(embedded, features.clone(), index, dims, &device),
+        None => embedded,
+    };
+    let y = x.clone().inner();
+    tape.push(move |gradient, gradients| {
+        let mut taken = (x * gradient.clone().autodiff()).sum().backward();
+        collect("language_model.model.tok_embeddings", &mut table, &mut taken, gradients);
+        match features {
+            Some(features) => features.grad_remove(&mut taken).unwrap_or_else(|| features.inner().zeros_like()),
+            None => gradient, // Nothing lies below the embedding of a row without images.
+        }
+    });
+    Ok(y)
+}
+
+/// Embedded rows through the decoder blocks.
+fn decode(model: &GmaiVl, rows: &TokenRows, mut x: Tensor<3>, language: Mode, tape: &mut Tape) -> Tensor<3> {
+    let context = model.context(rows);
+    for (index, block) in model.language_model.model.layers.iter().enumerate() {
+        let context = context.clone();
+        x = tape.run(&format!("language_model.model.layers.{index}"), block, language, x, move |module, x| {
+            module.forward(x, &context, None)
+        });
+    }
+    x
+}
+
+/// Loss over the labelled positions and its gradient by the hidden states `[B, T, D]`. Logits exist only for these positions, a piece at a time.
+fn head(
+    model: &GmaiVl,
+    batch: &PackedBatch,
+    hidden: Tensor<3>,
+    language: Mode,
+    gradients: &mut Gradients,
+) -> (LossSum, Tensor<3>) {
+    let device = model.device();
+    let [rows, tokens, width] = hidden.dims();
+    let flat = hidden.reshape([rows * tokens, width]);
+    let mut gradient: Tensor<2> = flat.zeros_like();
+    let mut sum = 0.0;
+    for targets in batch.targets.chunks(HEAD_ROWS) {
+        let count = targets.len();
+        let places: Vec<i32> = targets.iter().map(|target| target.position as i32).collect();
+        let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, [count]), device);
+        let labels: Vec<u32> = targets.iter().map(|target| target.label).collect();
+        let mut norm = model.language_model.model.norm.clone();
+        let mut output = model.language_model.output.clone();
+        if language == Mode::Trained {
+            (norm, output) = (norm.tracked(), output.tracked());
+        }
+        let leaf = flat.clone().select(0, places.clone()).inner().autodiff().require_grad(); // [n, D]
+        let normed: Tensor<3> = norm.forward(leaf.clone().unsqueeze());
+        let logits = output.forward_rows(normed.squeeze_dim(0)); // [n, V]
+        let shape = logits.dims();
+        let values = logits.clone().inner().into_data().try_to_vec::<f32>().expect("logits are f32");
+        let (loss, by_logits) = cross_entropy(&values, &labels);
+        sum += loss;
+        let by_logits: Tensor<2> = Tensor::from_data(TensorData::new(by_logits, shape), device);
+        let mut taken = (logits * by_logits.autodiff()).sum().backward();
+        if language == Mode::Trained {
+            collect("language_model.model.norm", &mut norm, &mut taken, gradients);
+            collect("language_model.output", &mut output, &mut taken, gradients);
+        }
+        if let Some(leaf_gradient) = leaf.grad_remove(&mut taken) {
+            gradient = gradient.select_assign(0, places, leaf_gradient, burn::tensor::IndexingUpdateOp::Add);
+        }
+    }
+    (LossSum { sum, count: batch.targets.len() }, gradient.reshape([rows, tokens, width]))
+}
+
+/// Adds the gradients of the contrastive loss of `batch` (mean over its images, times their number).
+pub fn contrastive(
+    model: &GmaiVl,
+    head: &ContrastiveHead,
+    batch: &ContrastiveBatch,
+    stage: &Stage,
+    gradients: &mut Gradients,
+) -> LossSum {
+    let memory = if stage.recompute { Memory::Recompute } else { Memory::Keep };
+    let mut tape = Tape::new(memory);
+    let num_blocks = model.config.vision_config.num_hidden_layers;
+    let hidden = vision_states(model, &batch.pixel_values, num_blocks, Mode::Trained, &mut tape);
+    let device = model.device();
+    let count = batch.texts.len();
+    let width = batch.texts.first().map_or(0, Vec::len);
+    let texts: Tensor<2> = Tensor::from_data(TensorData::new(batch.texts.concat(), [count, width]), device);
+    let mut tracked = head.tracked();
+    let mut norm = model.vision_tower.vision_model.post_layernorm.tracked();
+    let leaf = hidden.autodiff().require_grad();
+    let images = tracked.embed_images(leaf.clone(), &norm);
+    let loss = tracked.loss(images, tracked.embed_texts(texts.autodiff()), &batch.matches, device) * count as f64;
+    let sum = f64::from(loss.clone().inner().into_scalar::<f32>());
+    let mut taken = loss.backward();
+    collect("", &mut tracked, &mut taken, gradients);
+    collect("vision_tower.vision_model.post_layernorm", &mut norm, &mut taken, gradients);
+    if let Some(gradient) = leaf.grad_remove(&mut taken) {
+        tape.backward(gradient, gradients);
+    }
+    LossSum { sum, count }
+}
