@@ -1,0 +1,317 @@
+//! The command line: every command with its options, its help and an example.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Medical datasets in; a trained, measured, answering vision-language model out.
+#[derive(Debug, Parser)]
+#[command(name = "gmai", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Begin with `gmai quickstart`: it runs the whole chain on made-up scans within minutes.")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Write the result as one JSON document to standard output; progress stays on standard error.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Threads for reading, rendering and training; the default is one per core.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole chain on made-up scans: dataset, training, evaluation, report, one answer.
+    Quickstart(QuickstartArguments),
+    /// Say what lies in a folder: formats, modalities, annotations, identifiers at risk, and what can be made of it.
+    Inventory(InventoryArguments),
+    /// Turn annotated datasets into image-text pairs.
+    Curate(CurateArguments),
+    /// Check, count or look at a dataset folder that `gmai curate` made.
+    #[command(subcommand)]
+    Dataset(DatasetCommand),
+    /// Train a model as a recipe says.
+    Train(TrainArguments),
+    /// Ask a model a dataset's questions, judge the answers, write the report.
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// Ask a model about an image.
+    Chat(ChatArguments),
+    /// Make or look at a model folder.
+    #[command(subcommand)]
+    Model(ModelCommand),
+    /// Say what this machine offers: cores, memory, disk, devices, data. Nothing is sent anywhere.
+    #[command(after_help = "Example:\n  gmai doctor --json")]
+    Doctor,
+}
+
+/// Arguments of `gmai quickstart`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gmai quickstart --out out/quickstart")]
+pub struct QuickstartArguments {
+    /// Folder for everything that is made; must be new or an earlier quickstart's.
+    #[arg(long, default_value = "out/quickstart", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of the made-up scans.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
+/// Arguments of `gmai inventory`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  gmai inventory hospital/export --out out/inventory\n\nWith --out: inventory.html, and draft.toml as a start for `gmai curate`."
+)]
+pub struct InventoryArguments {
+    /// Folder to look through.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Folder for inventory.html, inventory.json and draft.toml; nothing is written without it.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `gmai curate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  GMAI_SHARED=../shared gmai curate configs/curate/open_data.toml --out out/open-data\n\n${NAME} in a source's root stands for the environment variable NAME."
+)]
+pub struct CurateArguments {
+    /// The TOML file that lists the sources.
+    pub config: PathBuf,
+    /// Dataset folder to make. A finished one of the same config and inputs is left as it is.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Replace one value of the config, e.g. `dataset.seed=3`. May be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Commands on a dataset folder.
+#[derive(Debug, Subcommand)]
+pub enum DatasetCommand {
+    /// Verify every shard against the manifest, and every row.
+    #[command(after_help = "Example:\n  gmai dataset check out/open-data")]
+    Check {
+        /// The dataset folder.
+        folder: PathBuf,
+    },
+    /// Count rows by split, source, form, language, task and modality.
+    #[command(after_help = "Example:\n  gmai dataset stats out/open-data --json")]
+    Stats {
+        /// The dataset folder.
+        folder: PathBuf,
+    },
+    /// Show conversations, and write their pictures.
+    Sample(SampleArguments),
+}
+
+/// Arguments of `gmai dataset sample`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gmai dataset sample out/open-data --source busi --count 3 --out out/samples")]
+pub struct SampleArguments {
+    /// The dataset folder.
+    pub folder: PathBuf,
+    /// Which part to take from.
+    #[arg(long, default_value = "train")]
+    pub split: SplitName,
+    /// Only this source.
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// Only this form, e.g. multiple_choice.
+    #[arg(long, value_name = "FORM")]
+    pub form: Option<String>,
+    /// How many, spread evenly over what matches.
+    #[arg(long, default_value_t = 6)]
+    pub count: usize,
+    /// Folder for the pictures; none are written without it.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// A part of a dataset, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SplitName {
+    /// For fitting parameters.
+    Train,
+    /// For choosing settings.
+    Validation,
+    /// For reporting.
+    Test,
+}
+
+impl SplitName {
+    /// The split that is meant.
+    pub fn split(self) -> gmai_schema::Split {
+        match self {
+            SplitName::Train => gmai_schema::Split::Train,
+            SplitName::Validation => gmai_schema::Split::Validation,
+            SplitName::Test => gmai_schema::Split::Test,
+        }
+    }
+}
+
+/// Arguments of `gmai train`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gmai train configs/recipe/small.toml --data out/open-data --out runs/small\n  gmai train configs/recipe/small.toml --data out/open-data --out runs/small --resume\n\nCtrl-C writes a checkpoint and stops; a second one stops at once."
+)]
+pub struct TrainArguments {
+    /// The TOML file of the run: model and stages.
+    pub recipe: PathBuf,
+    /// Dataset folder that `gmai curate` made.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Run folder to make: recipe, events, checkpoints, and the finished model in `model`.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on from the newest whole checkpoint in the run folder.
+    #[arg(long)]
+    pub resume: bool,
+    /// Only these stages of the recipe, in its order, e.g. `shallow_alignment,instruction_tuning`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub stages: Vec<String>,
+    /// Replace one value of the recipe, e.g. `seed=3` or `stage.0.epochs=2`. May be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// Commands of the evaluation.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Ask the questions, store every reply, then score and report. Goes on where it was stopped.
+    Run(EvalRunArguments),
+    /// Judge stored replies again; nothing is asked.
+    #[command(after_help = "Example:\n  gmai eval score out/eval")]
+    Score {
+        /// Folder that `gmai eval run` made.
+        folder: PathBuf,
+    },
+    /// Write report.html again from stored replies and scores.
+    #[command(after_help = "Example:\n  gmai eval report out/eval --run runs/small")]
+    Report {
+        /// Folder that `gmai eval run` made.
+        folder: PathBuf,
+        /// Run folder of `gmai train`, for the loss curves.
+        #[arg(long, value_name = "DIR")]
+        run: Option<PathBuf>,
+    },
+}
+
+/// Arguments of `gmai eval run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  gmai eval run --model runs/small --data out/open-data --out out/eval")]
+pub struct EvalRunArguments {
+    /// Model folder, or a run folder of `gmai train`: then its newest checkpoint.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Dataset folder.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder for replies, scores and the report.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Which part of the dataset to ask.
+    #[arg(long, default_value = "test")]
+    pub split: SplitName,
+    /// Ask at most this many questions of each source, spread evenly; all by default.
+    #[arg(long, value_name = "N")]
+    pub per_source: Option<usize>,
+    /// Questions asked at once.
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub batch: usize,
+    /// Run folder of `gmai train`, for the loss curves in the report.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+}
+
+/// Arguments of `gmai chat`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  gmai chat --model runs/small --image chest.png \"What does this image show?\"\n  gmai chat --model runs/small --image brain.nii.gz --slice coronal:40 \"Which organ is this?\" --option brain --option liver"
+)]
+pub struct ChatArguments {
+    /// Model folder, or a run folder of `gmai train`: then its newest checkpoint.
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// PNG, JPEG, TIFF, DICOM or NIfTI file, or the folder of one DICOM series. May be given several times.
+    #[arg(long = "image", value_name = "FILE")]
+    pub images: Vec<PathBuf>,
+    /// Slice of a volume, e.g. `axial:12`; the default is the middle axial one.
+    #[arg(long, value_name = "AXIS:INDEX")]
+    pub slice: Option<String>,
+    /// Values shown black and white, e.g. `-160:240` Hounsfield units; the default is the 0.5th to the 99.5th percentile.
+    #[arg(long, value_name = "LOW:HIGH", allow_hyphen_values = true)]
+    pub window: Option<String>,
+    /// An answer to choose from; its probability is shown. May be given several times.
+    #[arg(long = "option", value_name = "TEXT")]
+    pub options: Vec<String>,
+    /// The most tokens to write.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub max_tokens: usize,
+    /// 0 takes the likeliest token each time; higher is more varied.
+    #[arg(long, default_value_t = 0.0, value_name = "T")]
+    pub temperature: f32,
+    /// Seed of the draw when the temperature is above 0.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+    /// The question.
+    pub text: String,
+}
+
+/// Commands on a model folder.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Make a model folder with fresh weights.
+    #[command(
+        after_help = "Example:\n  gmai model init configs/model/small.json --tokenizer runs/small --out out/fresh"
+    )]
+    Init {
+        /// The architecture: a checkpoint's config.json.
+        config: PathBuf,
+        /// Folder with the tokenizer and the processor's settings, e.g. another model's.
+        #[arg(long, value_name = "DIR")]
+        tokenizer: PathBuf,
+        /// Model folder to make.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Seed of the weights.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Say what a model folder holds: sizes, parameters by part, image tokens.
+    #[command(after_help = "Example:\n  gmai model info runs/small")]
+    Info {
+        /// The model folder, or a run folder of `gmai train`: then its newest checkpoint.
+        folder: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_does_something_shows_an_example() {
+        fn without_example(command: &clap::Command, missing: &mut Vec<String>) {
+            let mut inner = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
+            if inner.peek().is_none() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                if !help.contains("Example") {
+                    missing.push(command.get_name().to_string());
+                }
+            }
+            inner.for_each(|command| without_example(command, missing));
+        }
+        let mut missing = Vec::new();
+        without_example(&Arguments::command(), &mut missing);
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

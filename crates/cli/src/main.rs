@@ -1,0 +1,83 @@
+//! `gmai`: arguments, environment, config files and wiring. What is done is done by the other crates.
+//!
+//! ```text
+//! args.rs       every command with its options and help        environment.rs  the variables that are read
+//! output.rs     results for people or as JSON                  progress.rs     bars and plain progress lines
+//! overrides.rs  --set key=value                                 picture.rs      an image file -> the picture a model sees
+//! <command>.rs  one file per command
+//! ```
+
+mod args;
+mod chat;
+mod curate;
+mod curves;
+mod dataset;
+mod doctor;
+mod engine;
+mod environment;
+mod eval;
+mod interrupt;
+mod inventory;
+mod model;
+mod output;
+mod overrides;
+mod picture;
+mod progress;
+mod questions;
+mod quickstart;
+mod train;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if reader_left(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let output = if arguments.json { Output::Json } else { Output::Text };
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global()?;
+    }
+    interrupt::listen()?;
+    match &arguments.command {
+        Command::Quickstart(arguments) => quickstart::run(arguments, output),
+        Command::Inventory(arguments) => inventory::run(arguments, output),
+        Command::Curate(arguments) => curate::run(arguments, output),
+        Command::Dataset(command) => dataset::run(command, output),
+        Command::Train(arguments) => train::run(arguments, output),
+        Command::Eval(command) => eval::run(command, output),
+        Command::Chat(arguments) => chat::run(arguments, output),
+        Command::Model(command) => model::run(command, output),
+        Command::Doctor => doctor::run(output),
+    }
+}
+
+/// Whether standard output was closed by its reader, as `gmai ... | head` does: that is no failure.
+fn reader_left(error: &anyhow::Error) -> bool {
+    let broken = |io: &std::io::Error| io.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<std::io::Error>().is_some_and(broken)
+}
+
+/// Prints the error, then what led to it. A cause that the line above already tells is left out.
+fn report(error: &anyhow::Error) {
+    let mut told = error.to_string();
+    eprintln!("error: {told}");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !told.contains(&cause) {
+            eprintln!("  because: {cause}");
+            told = cause;
+        }
+    }
+}

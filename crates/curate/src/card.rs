@@ -1,0 +1,75 @@
+//! `card.md`: what a dataset is, for people.
+
+use crate::config::Config;
+use gmai_shard::{Counts, SourceSummary, Tally};
+use std::collections::BTreeMap;
+
+/// What every reader of a dataset must know.
+const LIMITS: &str = "\
+- Burned-in text (names, dates, callipers) is **not** looked for: pictures are stored as the sources have them.
+- File metadata (EXIF, comments, DICOM headers) is not stored. Paths in `provenance` are the sources' own and may hold identifiers.
+- Patients are pseudonyms: hashes keyed by the seed. Whoever knows seed and identifiers can find them again.
+- All text but that of generator `source` was written from templates and states what the annotation says, right or wrong.
+- The split keeps patients, equal files and nearly equal pictures on one side. Where no patient is known, the file stands for one:
+  different pictures of the same person may then lie on both sides.
+- Not for use in care. Licences differ by source: see below before you share the data or a model made from them.
+";
+
+/// The card of a dataset.
+pub(crate) fn card(config: &Config, counts: &Counts, sources: &[SourceSummary]) -> String {
+    let mut text = format!(
+        "# {}\n\nImage-text pairs made by `gmai curate` from annotated medical images.\n\n",
+        config.dataset.name
+    );
+    let total: u64 = counts.split.values().sum();
+    text += &format!("{total} rows, seed {}.\n\n", config.dataset.seed);
+    for (title, map) in [
+        ("Split", &counts.split),
+        ("Form", &counts.form),
+        ("Language", &counts.language),
+        ("Modality", &counts.modality),
+        ("Task", &counts.task),
+    ] {
+        text += &table(title, map);
+    }
+    text += "## Sources\n\n| source | kind | licence | images used | of | annotations used | of | rows |\n|---|---|---|---|---|---|---|---|\n";
+    for source in sources {
+        let (images, annotations) = (&source.images, &source.annotations);
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            cell(&source.facts.name),
+            source.kind,
+            cell(&source.facts.licence),
+            images.used,
+            images.given,
+            annotations.used,
+            annotations.given,
+            source.pairs
+        );
+    }
+    text += "\n## Left out\n\n| source | what | reason | count |\n|---|---|---|---|\n";
+    for source in sources {
+        for (what, tally) in [("images", &source.images), ("annotations", &source.annotations)] {
+            text += &left_out(&source.facts.name, what, tally);
+        }
+    }
+    text + "\n## What to know\n\n" + LIMITS
+}
+
+/// Text that does not end a table cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn table(title: &str, counts: &BTreeMap<String, u64>) -> String {
+    let rows: String = counts.iter().map(|(key, count)| format!("| {key} | {count} |\n")).collect();
+    format!("| {} | rows |\n|---|---|\n{rows}\n", title.to_lowercase())
+}
+
+fn left_out(source: &str, what: &str, tally: &Tally) -> String {
+    let skipped = tally.skipped.iter().map(|(reason, count)| (cell(reason), *count));
+    let quarantined =
+        (tally.quarantined > 0).then(|| ("defective: see quarantine.jsonl".to_string(), tally.quarantined));
+    let line = |(reason, count): (String, u64)| format!("| {} | {what} | {reason} | {count} |\n", cell(source));
+    skipped.chain(quarantined).map(line).collect()
+}

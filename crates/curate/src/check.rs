@@ -1,0 +1,157 @@
+//! What a config must fulfil beyond its grammar. Found before any data are read, except for names of fields.
+
+use crate::config::{Config, Source};
+use crate::kind::Kind;
+use crate::labels::AXIS_FIELD;
+use crate::source::Item;
+use crate::{Error, Result};
+use gmai_schema::Axis;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Smallest longer side that may be asked for: below it no encoder has a patch to see.
+const LEAST_MAX_SIDE: u32 = 16;
+
+/// How far the shares of the split may miss 1.
+const SHARE_TOLERANCE: f64 = 1e-6;
+
+struct Checker<'a> {
+    path: &'a Path,
+}
+
+impl Checker<'_> {
+    fn refuse(&self, key: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::ConfigValue { path: self.path.to_path_buf(), key: key.into(), reason: reason.into() }
+    }
+
+    fn demand(&self, holds: bool, key: &str, reason: &str) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.refuse(key, reason)) }
+    }
+}
+
+/// Checks a config that came from `path`.
+pub(crate) fn check(config: &Config, path: &Path) -> Result<()> {
+    let checker = Checker { path };
+    let shares = config.dataset.split;
+    let all = [shares.train, shares.validation, shares.test];
+    let is_whole = (all.iter().sum::<f64>() - 1.0).abs() <= SHARE_TOLERANCE && all.iter().all(|share| *share >= 0.0);
+    checker.demand(is_whole, "dataset.split", "train, validation and test must be at least 0 and add up to 1")?;
+    let is_visible = config.dataset.max_side >= LEAST_MAX_SIDE;
+    checker.demand(is_visible, "dataset.max_side", "must be at least 16 pixels")?;
+    let share = config.instruct.chinese_share;
+    checker.demand((0.0..=1.0).contains(&share), "instruct.chinese_share", "must lie between 0 and 1")?;
+    checker.demand(!config.instruct.languages.is_empty(), "instruct.languages", "name at least one of en, zh")?;
+    checker.demand(!config.sources.is_empty(), "source", "there must be at least one [[source]]")?;
+    let mut names = BTreeSet::new();
+    for source in &config.sources {
+        let key = format!("source `{}`, name", source.name);
+        checker.demand(!source.name.trim().is_empty(), &key, "must not be empty")?;
+        checker.demand(names.insert(&source.name), &key, "another source has the same name; rename one")?;
+        check_source(&checker, source)?;
+    }
+    Ok(())
+}
+
+fn check_source(checker: &Checker, source: &Source) -> Result<()> {
+    let key = |name: &str| format!("source `{}`, {name}", source.name);
+    let is_folder = Path::new(&source.root).is_dir();
+    let reason = format!("the folder {} does not exist; correct the path or remove the source", source.root);
+    checker.demand(is_folder, &key("root"), &reason)?;
+    let has_one = source.department.is_some() != source.department_by.is_some();
+    checker.demand(has_one, &key("department"), "give exactly one of `department` and `department_by`")?;
+    let by_is_empty = source.department_by.as_ref().is_some_and(|by| by.values.is_empty());
+    checker.demand(!by_is_empty, &key("department_by.values"), "must not be empty")?;
+    let has_both = source.modality.is_some() && source.modality_by.is_some();
+    checker.demand(!has_both, &key("modality"), "give `modality` or `modality_by`, not both")?;
+    for attribute in &source.attributes {
+        let key = key(&format!("attribute `{}`", attribute.key));
+        checker.demand(!attribute.values.is_empty(), &key, "`values` must not be empty")?;
+        let distinct: BTreeSet<&str> = attribute.values.iter().map(|value| value.is.as_str()).collect();
+        checker.demand(distinct.len() == attribute.values.len(), &key, "two `values` have the same `is`")?;
+        let misses = |axis: &Axis| !distinct.contains(axis.key());
+        if attribute.from == AXIS_FIELD && slice_axes(source).iter().any(misses) {
+            return Err(checker.refuse(key, "`values` must list every axis that slices are cut along"));
+        }
+    }
+    let keys: BTreeSet<&str> = source.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    checker.demand(keys.len() == source.attributes.len(), &key("attribute"), "two attributes have the same key")?;
+    check_kind(checker, source)?;
+    match &source.regions {
+        None => Ok(()),
+        Some(regions) => {
+            checker.demand(!regions.terms.is_empty(), &key("regions.terms"), "must not be empty")?;
+            let share = regions.min_mask_share;
+            checker.demand((0.0..1.0).contains(&share), &key("regions.min_mask_share"), "must lie between 0 and 1")
+        }
+    }
+}
+
+fn slice_axes(source: &Source) -> &[Axis] {
+    match &source.kind {
+        Kind::NiftiLabelMap(kind) => &kind.slices.axes,
+        Kind::DicomSeries(kind) => &kind.slices.axes,
+        _ => &[],
+    }
+}
+
+/// Which parts of a source its kind needs.
+fn check_kind(checker: &Checker, source: &Source) -> Result<()> {
+    let key = |name: &str| format!("source `{}`, {name}", source.name);
+    let (needs_regions, has_one_meaning) = match &source.kind {
+        Kind::InstanceMasks(_) | Kind::MaskBeside(_) => (true, true),
+        Kind::Voc(_) | Kind::Coco(_) | Kind::Yolo(_) | Kind::NiftiLabelMap(_) => (true, false),
+        Kind::DicomSeries(kind) => (kind.labels.is_some(), false),
+        Kind::ClassFolders(_) | Kind::CsvLabels(_) | Kind::QaJson(_) => (false, false),
+    };
+    let reason = format!("kind {} needs [source.regions]", source.kind.key());
+    checker.demand(source.regions.is_some() || !needs_regions, &key("regions"), &reason)?;
+    let reason = format!("kind {} marks no regions: remove [source.regions]", source.kind.key());
+    checker.demand(source.regions.is_none() || needs_regions, &key("regions"), &reason)?;
+    let num_terms = source.regions.as_ref().map_or(0, |regions| regions.terms.len());
+    let reason = "masks of this kind have a single meaning: give one entry";
+    checker.demand(!has_one_meaning || num_terms == 1, &key("regions.terms"), reason)?;
+    if let Kind::CsvLabels(_) = source.kind {
+        checker.demand(
+            !source.tables.is_empty(),
+            &key("table"),
+            "kind csv_labels needs at least one [[source.table]]",
+        )?;
+    }
+    let rules = match &source.kind {
+        Kind::NiftiLabelMap(kind) => Some(&kind.slices),
+        Kind::DicomSeries(kind) => Some(&kind.slices),
+        _ => None,
+    };
+    if let Some(rules) = rules {
+        checker.demand(!rules.axes.is_empty(), &key("kind.slices.axes"), "name at least one axis")?;
+        checker.demand(rules.every >= 1, &key("kind.slices.every"), "must be at least 1")?;
+        checker.demand(rules.max_per_axis >= 1, &key("kind.slices.max_per_axis"), "must be at least 1")?;
+    }
+    Ok(())
+}
+
+/// Checks that every field that the source's rules read exists in at least one item.
+pub(crate) fn check_fields(source: &Source, items: &[Item], path: &Path) -> Result<()> {
+    if items.is_empty() {
+        return Ok(()); // All images were quarantined; there is nothing to look a field up in.
+    }
+    let mut read: Vec<(String, &str)> = Vec::new();
+    let attributes = source.attributes.iter().filter(|rule| rule.from != AXIS_FIELD);
+    read.extend(attributes.map(|rule| (format!("attribute `{}`, from", rule.key), rule.from.as_str())));
+    // A header may give the patient of a picture later.
+    let patient = source.patient.as_deref().filter(|field| *field != "PatientID");
+    read.extend(patient.map(|field| ("patient".to_string(), field)));
+    read.extend(source.report.as_deref().map(|field| ("report".to_string(), field)));
+    read.extend(source.modality_by.as_ref().map(|by| ("modality_by.from".to_string(), by.from.as_str())));
+    read.extend(source.department_by.as_ref().map(|by| ("department_by.from".to_string(), by.from.as_str())));
+    for (key, field) in read {
+        if !items.iter().any(|item| item.fields.contains_key(field)) {
+            let known: BTreeSet<&str> = items.iter().flat_map(|item| item.fields.keys().map(String::as_str)).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            let reason = format!("no image has a field `{field}`; the fields are: {}", known.join(", "));
+            let key = format!("source `{}`, {key}", source.name);
+            return Err(Error::ConfigValue { path: path.to_path_buf(), key, reason });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Datasets to records to conversations to shards: `gmai curate`.
+//!
+//! ```text
+//! config.rs          the TOML file; kind.rs, its part per kind of folder; pattern.rs, file names with placeholders
+//! check.rs           what a config must fulfil beyond its grammar
+//! inputs.rs          the files of a source and their hashes
+//! source/<kind>.rs   one reader per kind of dataset: files and annotations to items
+//! load.rs            one item to records with pictures; slices.rs, labels.rs and regions.rs are its steps
+//! picture.rs         what is stored of a picture; metadata.rs takes file metadata out
+//! similarity.rs      which pictures are the same; split.rs, which records stay together and on which side
+//! instruct/          records to conversations
+//! run.rs             all of it in order; ledger.rs accounts for every input; card.rs writes the data card
+//! inventory/         what lies in a folder, before any config is written
+//! ```
+//! Every input ends as pairs, as a counted skip or as a quarantine line, and [`run`] fails when the sums do not add up.
+//! Nothing depends on directory order, on the number of workers, on the clock or on the network.
+
+pub mod config;
+pub mod instruct;
+pub mod inventory;
+pub mod kind;
+pub mod pattern;
+
+mod card;
+mod check;
+mod error;
+mod inputs;
+mod labels;
+mod ledger;
+mod load;
+mod metadata;
+mod picture;
+mod regions;
+mod run;
+mod similarity;
+mod slices;
+mod source;
+mod split;
+mod spool;
+mod table;
+
+pub use config::Config;
+pub use error::Error;
+pub use run::{Job, Outcome, Summary, run};
+
+/// What functions of this crate return.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,401 @@
+//! A curate run in order: list, read, compare, split, write, account.
+
+use crate::config::{Config, Source};
+use crate::inputs::{Inputs, hash_of};
+use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
+use crate::load::{self, Loaded, Prepared};
+use crate::similarity::Fingerprint;
+use crate::source::{self, Folder, ImageFiles, Item};
+use crate::split::{Candidate, Fate};
+use crate::spool::{Spool, Spooled};
+use crate::table::{RowId, Tables};
+use crate::{Error, Result, card, check, instruct, labels, split};
+use gmai_imaging::Limits;
+use gmai_schema::{Conversation, Modality, Progress, Record, SourceFacts, Split};
+use gmai_shard::{Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Items read between two visits to the disk. Bounds memory; order does not depend on it.
+const ITEMS_PER_STEP: usize = 64;
+
+/// Records written as text at once.
+const RECORDS_PER_STEP: usize = 256;
+
+/// Program and version, as the manifest names them.
+const PROGRAM: &str = concat!("gmai ", env!("CARGO_PKG_VERSION"));
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The config file: roots are relative to its folder, messages name it.
+    pub config_path: PathBuf,
+    /// Its text.
+    pub config_text: String,
+    /// What `${NAME}` in a `root` stands for.
+    pub variables: BTreeMap<String, String>,
+    /// The dataset folder.
+    pub out: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The dataset was made.
+    Made,
+    /// The folder already held the dataset of the same config, inputs and program; nothing was written.
+    AlreadyThere,
+}
+
+/// What a run gave.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// What the dataset folder holds.
+    pub manifest: Manifest,
+    /// Whether it was made now.
+    pub outcome: Outcome,
+}
+
+impl Job {
+    /// A job that reads its config from a file.
+    pub fn from_file(config_path: &Path, variables: BTreeMap<String, String>, out: &Path) -> Result<Job> {
+        let config_text = std::fs::read_to_string(config_path).map_err(Error::io(config_path))?;
+        Ok(Job { config_path: config_path.to_path_buf(), config_text, variables, out: out.to_path_buf() })
+    }
+}
+
+/// Makes a dataset folder from a config.
+///
+/// Interrupted runs leave no manifest and are begun anew; a finished folder is recognised by config, inputs and program.
+pub fn run(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> {
+    let config = Config::parse(&job.config_path, &job.config_text)?.resolved(&job.config_path, &job.variables)?;
+    check::check(&config, &job.config_path)?;
+    let inputs = list_inputs(&config, on_progress)?;
+    let folders: Vec<String> = inputs.iter().map(Inputs::total_hash).collect();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let identity = Identity { config: hash_of(&[&job.config_text]), inputs: hash_of(&folders) };
+    if let Some(manifest) = identity.find(&job.out)? {
+        return Ok(Summary { manifest, outcome: Outcome::AlreadyThere });
+    }
+    let mut writer = Writer::create(&job.out, WriterOptions::default())?;
+    let mut spool = Spool::create(&job.out)?;
+    let limits = Limits::default();
+    let mut read = Vec::new();
+    for (source, inputs) in config.sources.iter().zip(&inputs) {
+        let folder = Folder { source, inputs, limits: &limits, config: &job.config_path };
+        read.push(read_source(&config, &folder, &mut spool, on_progress)?);
+    }
+    let splits = compare(&config, &mut read, on_progress);
+    let mut counts = Counts::default();
+    let mut sources = Vec::new();
+    let writing =
+        Writing { options: text_options(&config, &read), total: read.iter().map(|s| s.entries.len() as u64).sum() };
+    let mut done = 0;
+    for ((source, read), splits) in config.sources.iter().zip(read).zip(splits) {
+        let mut step = Step { writer: &mut writer, spool: &mut spool, counts: &mut counts, done: &mut done };
+        sources.push(writing.write_source(source, read, &splits, &mut step, on_progress)?);
+    }
+    drop(spool);
+    if counts.split.is_empty() {
+        return Err(nothing(job, &sources));
+    }
+    let card = card::card(&config, &counts, &sources);
+    let manifest = writer.finish(WriterSummary {
+        name: config.dataset.name.clone(),
+        program: PROGRAM.to_string(),
+        config_sha256: identity.config,
+        inputs_sha256: identity.inputs,
+        seed: config.dataset.seed,
+        sources,
+        card,
+    })?;
+    Ok(Summary { manifest, outcome: Outcome::Made })
+}
+
+fn list_inputs(config: &Config, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<Inputs>> {
+    let list = |source: &Source| {
+        let mut inputs = Inputs::list(Path::new(&source.root))?;
+        inputs.hash(&format!("check {}", source.name), on_progress);
+        Ok(inputs)
+    };
+    config.sources.iter().map(list).collect()
+}
+
+fn nothing(job: &Job, sources: &[SourceSummary]) -> Error {
+    let tallies = || sources.iter().flat_map(|source| [&source.images, &source.annotations]);
+    Error::Nothing {
+        path: job.config_path.clone(),
+        num_quarantined: tallies().map(|tally| tally.quarantined).sum(),
+        num_skipped: tallies().map(|tally| tally.num_skipped()).sum(),
+        quarantine: job.out.join("quarantine.jsonl"),
+    }
+}
+
+/// What a dataset is made from.
+struct Identity {
+    config: String,
+    inputs: String,
+}
+
+impl Identity {
+    /// The manifest of `out` when it is this dataset; an error when it is another.
+    fn find(&self, out: &Path) -> Result<Option<Manifest>> {
+        let manifest = match Reader::open(out) {
+            Ok(reader) => reader.manifest().clone(),
+            Err(gmai_shard::Error::Unfinished { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let difference = if manifest.config_sha256 != self.config {
+            "another config"
+        } else if manifest.inputs_sha256 != self.inputs {
+            "other input files"
+        } else if manifest.program != PROGRAM {
+            "the same files by another version of gmai"
+        } else {
+            return Ok(Some(manifest));
+        };
+        Err(Error::OtherDataset { folder: out.to_path_buf(), difference })
+    }
+}
+
+/// A record that waits to be written.
+struct Entry {
+    record: Record,
+    picture: Spooled,
+    fingerprint: Option<Fingerprint>,
+    incomplete: bool,
+    /// Index of its item in [`ReadSource::items`].
+    item: usize,
+    fate: Fate,
+}
+
+/// What is needed of an item after its pixels were read.
+struct ReadItem {
+    num_annotations: u64,
+    rows: Vec<RowId>,
+}
+
+/// A source whose pixels were read.
+struct ReadSource {
+    entries: Vec<Entry>,
+    items: Vec<ReadItem>,
+    tables: Tables,
+    ledger: Ledger,
+}
+
+fn read_source(
+    config: &Config,
+    folder: &Folder,
+    spool: &mut Spool,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<ReadSource> {
+    let source = folder.source;
+    let mut ledger = Ledger::default();
+    let mut items = source::read(folder, &mut ledger)?;
+    let mut tables = Tables::join(source, folder.inputs, &mut items, &mut ledger)?;
+    check::check_fields(source, &items, folder.config)?;
+    let described = describe_all(source, items, &mut tables, &mut ledger);
+    let job = load::Job {
+        source,
+        inputs: folder.inputs,
+        limits: folder.limits,
+        seed: config.dataset.seed,
+        max_side: config.dataset.max_side,
+    };
+    let total = described.len() as u64;
+    let mut read = ReadSource { entries: Vec::new(), items: Vec::new(), tables, ledger };
+    for chunk in described.chunks(ITEMS_PER_STEP) {
+        let loaded: Vec<Loaded> = chunk.par_iter().map(|(item, description)| job.load(item, description)).collect();
+        for ((item, _), loaded) in chunk.iter().zip(loaded) {
+            read.ledger.absorb(loaded.ledger);
+            let index = read.items.len();
+            read.items.push(ReadItem { num_annotations: loaded.num_annotations, rows: item.rows.clone() });
+            for prepared in loaded.prepared {
+                let Prepared { record, picture, fingerprint, incomplete } = prepared;
+                let picture = spool.put(picture)?;
+                read.entries.push(Entry { record, picture, fingerprint, incomplete, item: index, fate: Fate::Keep });
+            }
+        }
+        let (done, note) = (read.items.len() as u64, format!("{} pictures", read.entries.len()));
+        on_progress(Progress { phase: format!("read {}", source.name), done, total, note });
+    }
+    Ok(read)
+}
+
+/// Applies the source's rules to every item; items that cannot be described are quarantined.
+fn describe_all(
+    source: &Source,
+    items: Vec<Item>,
+    tables: &mut Tables,
+    ledger: &mut Ledger,
+) -> Vec<(Item, labels::Description)> {
+    let needs_row = matches!(source.kind, crate::kind::Kind::CsvLabels(_));
+    let mut described = Vec::with_capacity(items.len());
+    for item in items {
+        let result = if needs_row && item.rows.is_empty() {
+            let keys: Vec<String> = source
+                .tables
+                .iter()
+                .map(|table| format!("{} `{}`", table.file, table.matches.fill(&item.fields).as_str()))
+                .collect();
+            let reason = format!("image without label: no row for it in {}", keys.join(", "));
+            Err(Defect::new(&item.name, "annotation", reason, "add a row, remove the image, or correct `matches`"))
+        } else {
+            labels::describe(source, &item, tables)
+        };
+        match result {
+            Ok(description) => described.push((item, description)),
+            Err(defect) => {
+                if !matches!(item.image, ImageFiles::Picture) {
+                    ledger.found(Of::Images, 1); // Volumes count by slices, and none was cut.
+                }
+                ledger.quarantine(Of::Images, defect);
+                ledger.skip(Of::Annotations, IMAGE_LEFT_OUT, item.num_annotations());
+            }
+        }
+    }
+    described
+}
+
+/// Finds duplicates and gives every record its side.
+fn compare(config: &Config, read: &mut [ReadSource], on_progress: &mut dyn FnMut(Progress)) -> Vec<Vec<Split>> {
+    let total = read.iter().map(|source| source.entries.len() as u64).sum();
+    let report = |done, note| Progress { phase: "compare pictures".to_string(), done, total, note };
+    on_progress(report(0, String::new()));
+    let candidates: Vec<Candidate> = read
+        .iter()
+        .flat_map(|source| &source.entries)
+        .map(|entry| Candidate { record: &entry.record, fingerprint: entry.fingerprint.as_ref() })
+        .collect();
+    let comparison = split::compare(&candidates, config.dataset.split, config.dataset.seed);
+    let (mut fates, mut splits) = (comparison.fates.into_iter(), comparison.splits.into_iter());
+    let mut by_source = Vec::new();
+    for source in read.iter_mut() {
+        by_source.push(splits.by_ref().take(source.entries.len()).collect());
+        for (entry, fate) in source.entries.iter_mut().zip(fates.by_ref()) {
+            entry.fate = fate;
+        }
+    }
+    on_progress(report(total, format!("{} similar pairs", comparison.num_similar)));
+    by_source
+}
+
+/// Options of the text generator: wrong modality options come from what the dataset holds, when that is enough.
+fn text_options(config: &Config, read: &[ReadSource]) -> instruct::Options {
+    /// A multiple-choice question on the modality has this many options.
+    const NUM_OPTIONS: usize = 4;
+    let mut options = config.instruct.clone();
+    if options.modality_options.is_empty() {
+        let entries = read.iter().flat_map(|source| &source.entries);
+        let present: BTreeSet<Modality> = entries.filter_map(|entry| entry.record.modality).collect();
+        if present.len() >= NUM_OPTIONS {
+            options.modality_options = present.into_iter().collect();
+        }
+    }
+    options
+}
+
+/// What is the same for all sources while rows are written.
+struct Writing {
+    options: instruct::Options,
+    total: u64,
+}
+
+/// Where rows go.
+struct Step<'a> {
+    writer: &'a mut Writer,
+    spool: &'a mut Spool,
+    counts: &'a mut Counts,
+    done: &'a mut u64,
+}
+
+impl Writing {
+    /// Writes the rows of a source and closes its account.
+    fn write_source(
+        &self,
+        source: &Source,
+        read: ReadSource,
+        splits: &[Split],
+        step: &mut Step,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<SourceSummary> {
+        let ReadSource { entries, items, tables, mut ledger } = read;
+        let modalities: BTreeSet<Modality> = entries.iter().filter_map(|entry| entry.record.modality).collect();
+        let department = labels::main_department(source).expect("check.rs demands a department");
+        let facts = labels::facts(source, modalities.into_iter().collect(), department);
+        let uncounted = SourceFacts { regions_exhaustive: false, ..facts.clone() };
+        let mut used_items = BTreeSet::new();
+        let mut pairs = 0;
+        let numbered: Vec<(&Entry, Split)> = entries.iter().zip(splits.iter().copied()).collect();
+        for chunk in numbered.chunks(RECORDS_PER_STEP) {
+            let texts: Vec<Vec<Conversation>> = chunk
+                .par_iter()
+                .map(|(entry, _)| match entry.fate {
+                    Fate::Keep => {
+                        let facts = if entry.incomplete { &uncounted } else { &facts };
+                        instruct::conversations(&entry.record, facts, &self.options)
+                    }
+                    _ => Vec::new(),
+                })
+                .collect();
+            for ((entry, split), texts) in chunk.iter().zip(texts) {
+                pairs += texts.len() as u64;
+                if settle(entry, texts.is_empty(), &mut ledger) {
+                    used_items.insert(entry.item);
+                    let picture = [step.spool.get(&entry.picture)?];
+                    for mut conversation in texts {
+                        conversation.split = *split;
+                        step.counts.add(&conversation);
+                        step.writer.push(&conversation, &picture)?;
+                    }
+                }
+            }
+            *step.done += chunk.len() as u64;
+            let (done, total, note) =
+                (*step.done, self.total, format!("{} rows", step.counts.split.values().sum::<u64>()));
+            on_progress(Progress { phase: "write rows".to_string(), done, total, note });
+        }
+        settle_annotations(&items, &used_items, tables, &mut ledger);
+        ledger.check(&source.name)?;
+        for line in ledger.quarantined(&source.name) {
+            step.writer.quarantine(&line)?;
+        }
+        let kind = source.kind.key().to_string();
+        Ok(SourceSummary { facts, kind, images: ledger.images, annotations: ledger.annotations, pairs })
+    }
+}
+
+/// Accounts for one record; whether it is used.
+fn settle(entry: &Entry, has_no_text: bool, ledger: &mut Ledger) -> bool {
+    match &entry.fate {
+        Fate::Repeats => ledger.skip(Of::Images, "the picture occurs earlier with the same labels", 1),
+        Fate::Contradicts(other) => {
+            let reason = format!("the same or nearly the same picture has other labels in `{other}`");
+            let remedy = "find out which label is right and remove the other file";
+            ledger.quarantine(Of::Images, Defect::new(&entry.record.provenance.file, "labels", reason, remedy));
+        }
+        Fate::Keep if has_no_text => {
+            ledger.skip(Of::Images, "nothing can be said about it with the configured facts, forms and languages", 1);
+        }
+        Fate::Keep => {
+            ledger.used(Of::Images, 1);
+            return true;
+        }
+    }
+    false
+}
+
+/// Accounts for annotations: they are used when a record of their item is.
+fn settle_annotations(items: &[ReadItem], used_items: &BTreeSet<usize>, tables: Tables, ledger: &mut Ledger) {
+    let mut used_rows = BTreeSet::new();
+    for (index, item) in items.iter().enumerate() {
+        if used_items.contains(&index) {
+            ledger.used(Of::Annotations, item.num_annotations);
+            used_rows.extend(item.rows.iter().copied());
+        } else {
+            ledger.skip(Of::Annotations, IMAGE_LEFT_OUT, item.num_annotations);
+        }
+    }
+    tables.settle(&used_rows, ledger);
+}

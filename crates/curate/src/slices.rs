@@ -1,0 +1,154 @@
+//! Which slices of a volume become pictures, and what is marked in each.
+
+use crate::config::Regions;
+use crate::inputs::Inputs;
+use crate::kind::{Instances, SliceChoice, SliceRules};
+use crate::ledger::{Defect, Ledger, Of};
+use crate::regions::{Marked, Name, look_up, mask_boxes, without_path};
+use crate::source::LabelFile;
+use gmai_imaging::{Geometry, LabelMap, Limits, Volume};
+use gmai_schema::{Axis, Region, SliceRef};
+use std::collections::BTreeMap;
+
+/// What is marked in each slice of a volume.
+pub(crate) type MarkedSlices = BTreeMap<(Axis, usize), Marked>;
+
+/// What label maps say about a volume.
+pub(crate) struct Labelled {
+    pub(crate) slices: MarkedSlices,
+    /// Label files that could be used.
+    pub(crate) num_used: u64,
+}
+
+/// Reads the label maps of a volume one after the other. Defective ones are quarantined, the others are used.
+pub(crate) fn read_labels(volume: &Volume, files: &[LabelFile], reading: &Reading, ledger: &mut Ledger) -> Labelled {
+    let mut labelled = Labelled { slices: BTreeMap::new(), num_used: 0 };
+    for label in files {
+        match read_label(volume, label, reading) {
+            Ok(map) => {
+                labelled.num_used += 1;
+                for axis in &reading.rules.axes {
+                    for index in 0..volume.num_slices(*axis) {
+                        mark_slice(&map, label, SliceRef { axis: *axis, index }, reading, &mut labelled.slices);
+                    }
+                }
+            }
+            Err(defect) => ledger.quarantine(Of::Annotations, defect),
+        }
+    }
+    labelled
+}
+
+/// How label maps are read and slices chosen.
+pub(crate) struct Reading<'a> {
+    pub(crate) regions: &'a Regions,
+    pub(crate) instances: Instances,
+    pub(crate) rules: &'a SliceRules,
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) limits: &'a Limits,
+}
+
+fn read_label(volume: &Volume, label: &LabelFile, reading: &Reading) -> Result<LabelMap, Defect> {
+    let map = gmai_imaging::read_label_map(&reading.inputs.path(&label.file), reading.limits).map_err(|error| {
+        Defect::new(&label.file, "file", without_path(&error, reading.inputs), "replace the label map")
+    })?;
+    if !map.matches(volume) {
+        let reason = format!(
+            "the label map has {:?} voxels of {:?} mm, the volume {:?} of {:?} mm, or they lie elsewhere in the patient",
+            map.dims, map.spacing, volume.dims, volume.spacing
+        );
+        let remedy = "pair the label map with the volume it was drawn on, or resample it to that grid";
+        return Err(Defect::new(&label.file, "grid", reason, remedy));
+    }
+    let names: Vec<String> = match &label.class {
+        Some(class) => vec![class.clone()],
+        None => map.class_sizes().keys().map(u16::to_string).collect(),
+    };
+    for name in names {
+        if let Name::Unlisted = look_up(reading.regions, &name) {
+            let reason = format!("class `{name}` is not in the config");
+            let remedy =
+                "add it to `terms` or to `unknown` under [source.regions]; `unknown = [\"*\"]` leaves all others out";
+            return Err(Defect::new(&label.file, "class", reason, remedy));
+        }
+    }
+    Ok(map)
+}
+
+/// Adds what a label map marks in one slice.
+fn mark_slice(map: &LabelMap, label: &LabelFile, slice: SliceRef, reading: &Reading, slices: &mut MarkedSlices) {
+    let Some(plane) = map.plane(slice) else { return };
+    for class in plane.classes() {
+        let name = label.class.clone().unwrap_or_else(|| class.to_string());
+        let Name::Known(rule) = look_up(reading.regions, &name) else { continue };
+        let found = mask_boxes(&plane.mask(class), reading.instances, reading.regions.min_mask_share);
+        let marked = slices.entry((slice.axis, slice.index)).or_default();
+        marked.incomplete |= found.some_too_small;
+        marked.regions.extend(found.boxes.into_iter().map(|bounds| Region { term: rule.term(), bounds }));
+    }
+}
+
+/// Chooses slices and accounts for all others. `labelled` is `None` when the volume has no label map.
+pub(crate) fn choose(
+    volume: &Volume,
+    rules: &SliceRules,
+    labelled: Option<&MarkedSlices>,
+    ledger: &mut Ledger,
+) -> Vec<SliceRef> {
+    let mut chosen = Vec::new();
+    for axis in rules.axes.iter().copied() {
+        let count = volume.num_slices(axis);
+        ledger.found(Of::Images, count as u64);
+        let first = volume.plane(SliceRef { axis, index: 0 });
+        if first.is_none_or(|plane| is_thin(plane.geometry())) {
+            // SA-Med2D-20M's rule.
+            ledger.skip(Of::Images, "the short side of the slice is below half of its long side", count as u64);
+            continue;
+        }
+        let qualifies = |index: &usize| match (rules.choose, labelled) {
+            (SliceChoice::Annotated, Some(slices)) => {
+                slices.get(&(axis, *index)).is_some_and(|marked| !marked.regions.is_empty())
+            }
+            _ => true,
+        };
+        let qualified: Vec<usize> = (0..count).filter(qualifies).collect();
+        ledger.skip(Of::Images, "nothing is marked in the slice", (count - qualified.len()) as u64);
+        let stepped: Vec<usize> = qualified.iter().copied().step_by(rules.every).collect();
+        ledger.skip(
+            Of::Images,
+            "the slice lies between those that `every` takes",
+            (qualified.len() - stepped.len()) as u64,
+        );
+        let kept = evenly(&stepped, rules.max_per_axis);
+        ledger.skip(Of::Images, "the volume has more slices than `max_per_axis`", (stepped.len() - kept.len()) as u64);
+        chosen.extend(kept.into_iter().map(|index| SliceRef { axis, index }));
+    }
+    chosen
+}
+
+fn is_thin(geometry: Geometry) -> bool {
+    let size = geometry.display_size();
+    size.width.min(size.height) * 2 < size.width.max(size.height)
+}
+
+/// At most `count` of `all`, evenly spaced, from the middle of as many equal parts.
+fn evenly(all: &[usize], count: usize) -> Vec<usize> {
+    if all.len() <= count {
+        return all.to_vec();
+    }
+    (0..count).map(|part| all[(2 * part + 1) * all.len() / (2 * count)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_spaced_evenly() {
+        let all: Vec<usize> = (10..20).collect();
+        assert_eq!(evenly(&all, 10), all);
+        assert_eq!(evenly(&all, 2), [12, 17]);
+        assert_eq!(evenly(&all, 1), [15]);
+        assert_eq!(evenly(&all, 0), Vec::<usize>::new());
+    }
+}

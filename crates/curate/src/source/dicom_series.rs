@@ -1,0 +1,104 @@
+//! Folders of DICOM files, grouped into series by their headers, with or without a NIfTI label map.
+
+use super::nifti_label_map::{annotation_name, label_files};
+use super::{Folder, ImageFiles, Item, Marks};
+use crate::Result;
+use crate::kind::DicomSeries;
+use crate::ledger::{Defect, Ledger, Of};
+use gmai_imaging::Series;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> Result<Vec<Item>> {
+    let matching = folder.matching(&kind.files)?;
+    let survey = gmai_imaging::survey_series(folder.inputs.root(), folder.limits)
+        .map_err(|error| folder.config_error("root", error.to_string()))?;
+    let name_of = |path: &Path| -> Option<String> {
+        let relative = path.strip_prefix(folder.inputs.root()).ok()?.to_str()?;
+        let name = relative.replace(std::path::MAIN_SEPARATOR, "/");
+        matching.contains_key(&name).then_some(name)
+    };
+    for (path, error) in &survey.unreadable {
+        if let Some(name) = name_of(path) {
+            let reason = crate::regions::without_path(error, folder.inputs);
+            quarantine_file(&name, &reason, ledger);
+        }
+    }
+    for name in survey.other_files.iter().filter_map(|path| name_of(path)) {
+        quarantine_file(&name, "the file is not DICOM", ledger);
+    }
+    let without_uid = survey.without_images.iter().filter_map(|path| name_of(path)).collect();
+    let mut items = Vec::new();
+    let mut used = BTreeSet::new();
+    let mut candidates = survey.series;
+    candidates.extend(series_by_folder(folder, without_uid, ledger));
+    for series in candidates {
+        let files: Vec<String> = series.files.iter().filter_map(|path| name_of(path)).collect();
+        let Some(first) = files.first().cloned() else { continue };
+        let mut fields: BTreeMap<String, String> = matching[&first].clone();
+        for (field, value) in [
+            ("PatientID", series.patient),
+            ("StudyInstanceUID", series.study),
+            ("SeriesInstanceUID", Some(series.uid).filter(|uid| !uid.is_empty())),
+            ("SeriesDescription", series.description),
+            ("BodyPartExamined", series.body_part),
+            ("Modality", series.modality.map(|modality| modality.key().to_string())),
+        ] {
+            if let Some(value) = value {
+                fields.insert(field.to_string(), value);
+            }
+        }
+        let mut item = Item::new(first, ImageFiles::Series(files), fields);
+        if let Some(labels) = &kind.labels {
+            let maps = label_files(folder, labels, &item);
+            if maps.is_empty() {
+                let expected = format!("no file matches `{}`", labels.fill(&item.fields).as_str());
+                super::quarantine_unlabelled(&item.name, &expected, ledger);
+                continue;
+            }
+            used.extend(maps.iter().map(|label| label.file.clone()));
+            item.annotation = Some(annotation_name(&maps));
+            item.marks = Marks::LabelMaps { files: maps, instances: kind.instances };
+        }
+        items.push(item);
+    }
+    if let Some(labels) = &kind.labels {
+        folder.quarantine_orphans(labels, &used, ledger);
+    }
+    Ok(items)
+}
+
+/// Series of files whose SeriesInstanceUID was removed: those in one folder are one series, and reading it finds out if they are not.
+fn series_by_folder(folder: &Folder, names: Vec<String>, ledger: &mut Ledger) -> Vec<Series> {
+    let mut by_folder: BTreeMap<String, Series> = BTreeMap::new();
+    for name in names {
+        let path = folder.inputs.path(&name);
+        match gmai_imaging::read(&path, folder.limits) {
+            Err(gmai_imaging::Error::MissingAttribute { .. }) => {
+                ledger.found(Of::Images, 1);
+                ledger.skip(Of::Images, "a DICOM file without pixels", 1);
+            }
+            Err(error) => quarantine_file(&name, &crate::regions::without_path(&error, folder.inputs), ledger),
+            Ok(scan) => {
+                let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();
+                let series = by_folder.entry(parent).or_insert_with(|| Series {
+                    uid: String::new(),
+                    files: Vec::new(),
+                    patient: scan.patient,
+                    study: scan.study,
+                    modality: scan.modality,
+                    description: None,
+                    body_part: None,
+                });
+                series.files.push(path);
+            }
+        }
+    }
+    by_folder.into_values().collect()
+}
+
+fn quarantine_file(name: &str, reason: &str, ledger: &mut Ledger) {
+    ledger.found(Of::Images, 1);
+    let remedy = "export the file again, or narrow the pattern of files";
+    ledger.quarantine(Of::Images, Defect::new(name, "file", reason, remedy));
+}

@@ -1,0 +1,165 @@
+//! CSV tables whose rows describe images, and their joining to items.
+
+use crate::config::{Source, Table};
+use crate::inputs::Inputs;
+use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
+use crate::source::Item;
+use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One row of one table of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowId {
+    /// Index of the table in the config.
+    pub(crate) table: usize,
+    /// Index of the row among the sound ones.
+    pub(crate) row: usize,
+}
+
+struct Row {
+    line: u64,
+    values: Vec<String>,
+}
+
+struct LoadedTable {
+    file: String,
+    key: String,
+    columns: Vec<String>,
+    rows: Vec<Row>,
+    by_key: BTreeMap<String, usize>,
+}
+
+/// The tables of a source and what became of their rows.
+#[derive(Default)]
+pub(crate) struct Tables {
+    tables: Vec<LoadedTable>,
+    matched: BTreeSet<RowId>,
+    defective: BTreeMap<RowId, Defect>,
+}
+
+impl Tables {
+    /// Reads the tables of a source and adds each row's columns to the fields of the items it belongs to.
+    pub(crate) fn join(source: &Source, inputs: &Inputs, items: &mut [Item], ledger: &mut Ledger) -> Result<Tables> {
+        let mut tables = Tables::default();
+        for table in &source.tables {
+            tables.tables.push(load(table, inputs, ledger)?);
+        }
+        for (index, rule) in source.tables.iter().enumerate() {
+            let table = &tables.tables[index];
+            for item in items.iter_mut() {
+                let filled = rule.matches.fill(&item.fields);
+                let row = filled.literal().and_then(|key| table.by_key.get(key));
+                let Some(&row) = row else { continue };
+                let id = RowId { table: index, row };
+                tables.matched.insert(id);
+                item.rows.push(id);
+                for (column, value) in table.columns.iter().zip(&table.rows[row].values) {
+                    item.fields.entry(column.clone()).or_insert_with(|| value.clone());
+                }
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The row of an item that has `column`, if any: where a wrong value came from.
+    pub(crate) fn origin(&self, item: &Item, column: &str) -> Option<RowId> {
+        item.rows.iter().copied().find(|id| self.tables[id.table].columns.iter().any(|name| name == column))
+    }
+
+    /// File and field of a column in a row, for messages.
+    pub(crate) fn place(&self, id: RowId, column: &str) -> (String, String) {
+        let table = &self.tables[id.table];
+        (table.file.clone(), format!("line {}, column {column}", table.rows[id.row].line))
+    }
+
+    /// Notes that a row holds a value that cannot be used. One line per row: the first stays.
+    pub(crate) fn note_defect(&mut self, id: RowId, defect: Defect) {
+        self.defective.entry(id).or_insert(defect);
+    }
+
+    /// Accounts for every row: `used` are those of the images in the dataset.
+    pub(crate) fn settle(self, used: &BTreeSet<RowId>, ledger: &mut Ledger) {
+        let Tables { tables, matched, mut defective } = self;
+        for (index, table) in tables.into_iter().enumerate() {
+            for (row, content) in table.rows.iter().enumerate() {
+                let id = RowId { table: index, row };
+                if let Some(defect) = defective.remove(&id) {
+                    ledger.quarantine(Of::Annotations, defect);
+                } else if used.contains(&id) {
+                    ledger.used(Of::Annotations, 1);
+                } else if matched.contains(&id) {
+                    ledger.skip(Of::Annotations, IMAGE_LEFT_OUT, 1);
+                } else {
+                    let column = table.columns.iter().position(|name| *name == table.key);
+                    let key = column.map_or("", |column| content.values[column].as_str());
+                    let field = format!("line {}, column {}", content.line, table.key);
+                    let reason = format!("label without image: no image belongs to `{key}`");
+                    let remedy = "add the image, remove the row, or correct `matches` in the config";
+                    ledger.quarantine(Of::Annotations, Defect::new(&table.file, field, reason, remedy));
+                }
+            }
+        }
+    }
+}
+
+fn load(table: &Table, inputs: &Inputs, ledger: &mut Ledger) -> Result<LoadedTable> {
+    let path = inputs.path(&table.file);
+    let refuse = |field: String, reason: String| Error::Annotation { path: path.clone(), field, reason };
+    let delimiter = u8::try_from(table.delimiter)
+        .map_err(|_| refuse("delimiter".to_string(), format!("`{}` is not a single byte", table.delimiter)))?;
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes); // A byte-order mark would become part of the first column.
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
+    let headers = reader.headers().map_err(|error| refuse("first line".to_string(), error.to_string()))?;
+    let columns: Vec<String> = headers.iter().map(|name| name.trim().to_string()).collect();
+    let key = columns.iter().position(|name| *name == table.key).ok_or_else(|| {
+        let reason = format!("there is no column `{}`; the columns are: {}", table.key, columns.join(", "));
+        refuse("first line".to_string(), reason)
+    })?;
+    let mut loaded = LoadedTable {
+        file: table.file.clone(),
+        key: table.key.clone(),
+        columns,
+        rows: Vec::new(),
+        by_key: BTreeMap::new(),
+    };
+    for record in reader.records() {
+        ledger.found(Of::Annotations, 1);
+        match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                let values = record.iter().map(|value| value.trim().to_string()).collect();
+                loaded.add(key, Row { line, values }, ledger);
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let remedy = "give the row as many columns as the first line has, in UTF-8";
+                let defect = Defect::new(&table.file, format!("line {line}"), error.to_string(), remedy);
+                ledger.quarantine(Of::Annotations, defect);
+            }
+        }
+    }
+    Ok(loaded)
+}
+
+impl LoadedTable {
+    /// Adds a row unless another with the same key came before.
+    fn add(&mut self, key: usize, row: Row, ledger: &mut Ledger) {
+        let name = row.values[key].clone();
+        match self.by_key.get(&name) {
+            None => {
+                self.by_key.insert(name, self.rows.len());
+                self.rows.push(row);
+            }
+            Some(&first) if self.rows[first].values == row.values => {
+                ledger.skip(Of::Annotations, "the row repeats an earlier one", 1);
+            }
+            Some(&first) => {
+                let field = format!("line {}, column {}", row.line, self.columns[key]);
+                let reason = format!("`{name}` stands in line {} already, with other values", self.rows[first].line);
+                let defect = Defect::new(&self.file, field, reason, "keep the right one of the two rows");
+                ledger.quarantine(Of::Annotations, defect);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! DICOM, NIfTI, PNG, JPEG, TIFF, BMP and WebP files as pixels with physical meaning, and those as 8-bit RGB.
+//!
+//! ```text
+//! file -> sniff -> read / read_series -> Scan { Picture | Volume }      sniff.rs, dicom.rs, series.rs, nifti.rs, raster.rs
+//!                  Volume -> plane -> window -> render -> Rgb8            volume.rs, plane.rs, window.rs, render.rs
+//!                  read_label_map -> plane -> mask -> boxes               label.rs, mask.rs
+//! ```
+//! Volumes are in patient orientation (x right, y front, z head); see `orient.rs`. Files come from outside: sizes are
+//! checked with our own arithmetic before anything is allocated (`limits.rs`, `elements.rs`), decoders that panic give an
+//! error. The same bytes always give the same pixels.
+
+mod codec;
+mod data_set;
+mod dicom;
+mod digest;
+mod elements;
+mod error;
+mod label;
+mod limits;
+mod mask;
+mod nifti;
+mod orient;
+mod pixels;
+mod plane;
+mod raster;
+mod render;
+mod series;
+mod sniff;
+mod stack;
+mod volume;
+mod window;
+
+pub use digest::sha256_file;
+pub use error::{Error, Result};
+pub use label::{LabelMap, read_label_map};
+pub use limits::Limits;
+pub use mask::{Component, Mask, PixelBox, read_mask};
+pub use orient::Affine;
+pub use plane::{DisplaySize, Geometry, LabelPlane, Plane};
+pub use render::render;
+pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series};
+pub use sniff::{FileKind, sniff};
+pub use volume::Volume;
+pub use window::{WindowRule, window};
+
+use gmai_schema::{Axis, Modality, Rgb8, SliceRef, WindowRef};
+use std::path::Path;
+
+/// An image file, read.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Format of the file.
+    pub kind: FileKind,
+    /// Its pixels.
+    pub content: Content,
+    /// How it was acquired, where the file says so (DICOM only).
+    pub modality: Option<Modality>,
+    /// Raw PatientID (DICOM only): the caller must turn it into a pseudonym.
+    pub patient: Option<String>,
+    /// StudyInstanceUID (DICOM only).
+    pub study: Option<String>,
+    /// SeriesInstanceUID (DICOM only).
+    pub series: Option<String>,
+    /// SHA-256 of the file's bytes in hex; for a series, of the sorted hashes of its files.
+    pub sha256: String,
+    /// The window that made a picture out of stored grey values (DICOM only).
+    pub window: Option<WindowRef>,
+    /// What a person should know: volumes left out, sides not known, tables not applied.
+    pub notes: Vec<String>,
+}
+
+/// The pixels of a [`Scan`].
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A finished picture.
+    Picture(Rgb8),
+    /// A volume, to be cut and windowed.
+    Volume(Volume),
+}
+
+/// Reads an image file of any format.
+///
+/// - PNG, JPEG, TIFF, BMP, WebP: a picture; EXIF orientation applied, alpha dropped, 16-bit grey stretched to its range.
+/// - NIfTI: a volume in patient orientation, rescaled; of several volumes the first, with a note.
+/// - DICOM with one frame, or colour: a picture, rescaled and windowed as the file says (else its full range), MONOCHROME1
+///   inverted, palettes and YBR turned to RGB. DICOM with several grey frames: a volume.
+pub fn read(path: &Path, limits: &Limits) -> Result<Scan> {
+    limits.check_file(path)?;
+    match sniff(path)? {
+        None => Err(Error::NotAnImage { path: path.into() }),
+        Some(FileKind::Dicom) => dicom::read(path, limits),
+        Some(FileKind::Nifti) => nifti::read(path, limits),
+        Some(kind) => {
+            let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+            Ok(Scan {
+                kind,
+                content: Content::Picture(raster::decode(path, &bytes, limits)?),
+                modality: None,
+                patient: None,
+                study: None,
+                series: None,
+                sha256: digest::sha256_bytes(&bytes),
+                window: None,
+                notes: Vec::new(),
+            })
+        }
+    }
+}
+
+/// What chat and review pages show of a file or of a folder with one DICOM series: a picture as it is; of a volume the
+/// given slice, or the middle axial one, in the default window ([`WindowRule::default`]).
+pub fn display(path: &Path, slice: Option<SliceRef>, limits: &Limits) -> Result<Rgb8> {
+    display_with(path, slice, WindowRule::default(), limits)
+}
+
+/// As [`display`], with a window of one's own for volumes: give the rule that the model was trained with.
+pub fn display_with(path: &Path, slice: Option<SliceRef>, rule: WindowRule, limits: &Limits) -> Result<Rgb8> {
+    let scan = if path.is_dir() { read_folder(path, limits)? } else { read(path, limits)? };
+    match (scan.content, slice) {
+        (Content::Picture(picture), None) => Ok(picture),
+        (Content::Picture(_), Some(slice)) => Err(no_slice(path, slice, 0)),
+        (Content::Volume(volume), slice) => {
+            let slice = slice.unwrap_or_else(|| volume.middle(Axis::Axial));
+            let plane = volume.plane(slice).ok_or_else(|| no_slice(path, slice, volume.num_slices(slice.axis)))?;
+            Ok(render(&plane, window(&volume, rule)))
+        }
+    }
+}
+
+fn no_slice(path: &Path, slice: SliceRef, count: usize) -> Error {
+    Error::NoSlice { path: path.into(), axis: slice.axis.key(), index: slice.index, count }
+}
+
+/// The one series in a folder.
+fn read_folder(dir: &Path, limits: &Limits) -> Result<Scan> {
+    match group_series(dir, limits)?.as_slice() {
+        [series] => read_series(&series.files, limits),
+        several => Err(Error::SeriesCount { path: dir.into(), count: several.len() }),
+    }
+}

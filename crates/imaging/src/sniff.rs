@@ -1,0 +1,117 @@
+//! What kind of image a file holds, told by its content alone: names and endings lie.
+
+use crate::data_set;
+use crate::error::{Error, Result};
+use flate2::read::GzDecoder;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// A format that [`read`](crate::read) understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// DICOM part 10, or a bare data set.
+    Dicom,
+    /// NIfTI-1, plain or gzipped.
+    Nifti,
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG.
+    Jpeg,
+    /// TIFF, whole-slide variants included.
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// WebP.
+    Webp,
+}
+
+impl FileKind {
+    /// The key written in reports and logs.
+    pub fn key(self) -> &'static str {
+        match self {
+            FileKind::Dicom => "dicom",
+            FileKind::Nifti => "nifti",
+            FileKind::Png => "png",
+            FileKind::Jpeg => "jpeg",
+            FileKind::Tiff => "tiff",
+            FileKind::Bmp => "bmp",
+            FileKind::Webp => "webp",
+        }
+    }
+
+    /// Whether one file may hold a volume.
+    pub fn may_be_volume(self) -> bool {
+        matches!(self, FileKind::Dicom | FileKind::Nifti)
+    }
+}
+
+/// Bytes looked at: the NIfTI magic ends at 348, DICOM needs 132 and a few elements.
+const HEAD_BYTES: u64 = 1024;
+
+/// The kind of image in a file; `None` when it is not an image (an empty file included).
+pub fn sniff(path: &Path) -> Result<Option<FileKind>> {
+    let file = File::open(path).map_err(|source| Error::io(path, source))?;
+    let mut head = Vec::with_capacity(HEAD_BYTES as usize);
+    file.take(HEAD_BYTES).read_to_end(&mut head).map_err(|source| Error::io(path, source))?;
+    Ok(kind_of(&head))
+}
+
+fn kind_of(head: &[u8]) -> Option<FileKind> {
+    if head.starts_with(b"\x89PNG\r\n\x1a\n") {
+        Some(FileKind::Png)
+    } else if head.starts_with(&[0xFF, 0xD8, 0xFF]) {
+        Some(FileKind::Jpeg)
+    } else if head.starts_with(b"II*\0") || head.starts_with(b"MM\0*") || head.starts_with(b"II+\0") {
+        Some(FileKind::Tiff)
+    } else if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
+        Some(FileKind::Webp)
+    } else if is_bmp(head) {
+        Some(FileKind::Bmp)
+    } else if head.get(128..132) == Some(b"DICM") {
+        Some(FileKind::Dicom)
+    } else if is_nifti(head) || is_gzipped_nifti(head) {
+        Some(FileKind::Nifti)
+    } else if data_set::looks_like_bare_data_set(head) {
+        Some(FileKind::Dicom)
+    } else {
+        None
+    }
+}
+
+/// "BM" alone begins many texts; the size of the second header takes one of few values.
+fn is_bmp(head: &[u8]) -> bool {
+    head.starts_with(b"BM") && matches!(head.get(14..18), Some([12 | 40 | 52 | 56 | 64 | 108 | 124, 0, 0, 0]))
+}
+
+/// NIfTI-1 (single file or header of a pair) or NIfTI-2.
+fn is_nifti(head: &[u8]) -> bool {
+    matches!(head.get(344..348), Some(b"n+1\0" | b"ni1\0")) || matches!(head.get(4..8), Some(b"n+2\0" | b"ni2\0"))
+}
+
+pub(crate) fn is_gzip(head: &[u8]) -> bool {
+    head.starts_with(&[0x1F, 0x8B])
+}
+
+fn is_gzipped_nifti(head: &[u8]) -> bool {
+    if !is_gzip(head) {
+        return false;
+    }
+    let mut content = Vec::new();
+    // An error after enough bytes is expected: the head is cut off in mid-stream.
+    let _ = GzDecoder::new(head).take(348).read_to_end(&mut content);
+    is_nifti(&content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_begins_like_an_image_is_not_one() {
+        assert_eq!(kind_of(b"BMI,age\n23.4,50\n"), None);
+        assert_eq!(kind_of(b"II* and MM"), None);
+        assert_eq!(kind_of(b""), None);
+        assert_eq!(kind_of(&[8, 0]), None);
+    }
+}
