@@ -71,7 +71,7 @@ pub fn answer(
     output: Output,
 ) -> Result<Answer> {
     let letters = ('A'..='Z').take(asked.options.len()).map(|letter| letter.to_string()).collect();
-    let request = ChatRequest { turns: vec![Turn::human(&asked.prompt)], images, options: letters, sampling };
+    let request = ChatRequest { turns: vec![Turn::human(&asked.prompt)], images, options: letters, option_turns: None, sampling };
     let mut closed = None;
     let answer = responder.respond(&request, &mut |text| {
         if closed.is_none() {

@@ -75,6 +75,8 @@ impl Inputs {
         let files: Vec<&String> = self.files.iter().collect();
         let mut hashes = BTreeMap::new();
         let total = files.len() as u64;
+        let report = |done| Progress { phase: phase.to_string(), done, total, note: String::new() };
+        on_progress(report(0));
         for chunk in files.chunks(FILES_PER_REPORT) {
             let done: Vec<(String, String)> = chunk
                 .par_iter()
@@ -84,8 +86,7 @@ impl Inputs {
                 })
                 .collect();
             hashes.extend(done);
-            let done = hashes.len() as u64;
-            on_progress(Progress { phase: phase.to_string(), done, total, note: String::new() });
+            on_progress(report(hashes.len() as u64));
         }
         self.hashes = hashes;
     }

@@ -205,6 +205,8 @@ fn read_source(
     };
     let total = described.len() as u64;
     let mut read = ReadSource { entries: Vec::new(), items: Vec::new(), tables, ledger };
+    let report = |done, note| Progress { phase: format!("read {}", source.name), done, total, note };
+    on_progress(report(0, String::new())); // Bars measure a phase from its first report.
     for chunk in described.chunks(ITEMS_PER_STEP) {
         let loaded: Vec<Loaded> = chunk.par_iter().map(|(item, description)| job.load(item, description)).collect();
         for ((item, _), loaded) in chunk.iter().zip(loaded) {
@@ -218,7 +220,7 @@ fn read_source(
             }
         }
         let (done, note) = (read.items.len() as u64, format!("{} pictures", read.entries.len()));
-        on_progress(Progress { phase: format!("read {}", source.name), done, total, note });
+        on_progress(report(done, note));
     }
     Ok(read)
 }

@@ -184,16 +184,24 @@ fn check<E: std::fmt::Display>(
     Ok(item)
 }
 
-/// The replies whose likelihood is asked: letters, or yes and no in the question's language; none for open questions.
+/// The replies whose likelihood is asked: option texts, or yes and no in the question's language; none for open questions.
+///
+/// Options of multiple choice are weighed as answers to the bare question ([`stem`]), the cloze formulation of OLMES (arXiv 2406.08446):
+/// it tells what a model knows before it has learned to work with letters. The lettered form is asked beside it, by generation.
 pub fn option_texts(question: &Question) -> Vec<String> {
     match (&question.quiz, question.language) {
-        (Quiz::MultipleChoice { options, .. }, _) => {
-            ('A'..='Z').take(options.len()).map(|letter| letter.to_string()).collect()
-        }
+        (Quiz::MultipleChoice { options, .. }, _) => options.clone(),
         (Quiz::YesNo { .. }, Language::En) => vec!["Yes".to_string(), "No".to_string()],
         (Quiz::YesNo { .. }, Language::Zh) => vec!["是".to_string(), "否".to_string()],
         (Quiz::Open { .. }, _) => Vec::new(),
     }
+}
+
+/// The prompt of a multiple-choice question without its lettered options and what follows them; the whole prompt otherwise.
+pub fn stem(question: &Question) -> &str {
+    let Quiz::MultipleChoice { options, .. } = &question.quiz else { return &question.prompt };
+    let first = options.first().map(|option| format!("\nA. {option}"));
+    first.and_then(|first| question.prompt.find(&first)).map_or(&question.prompt, |end| &question.prompt[..end])
 }
 
 /// A question waiting for the model, with the place its reply belongs to.
@@ -215,7 +223,7 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     fn put(&mut self, item: Item) -> Result<()> {
-        let request = self.request(item.question.prompt.clone(), option_texts(&item.question), item.images);
+        let request = self.request(&item.question, item.images);
         let key = ReplyKey {
             question: item.question.id,
             control: self.options.control,
@@ -237,7 +245,8 @@ impl Asker<'_> {
         if probing || self.waiting.len() >= self.options.batch_size { self.flush() } else { Ok(()) }
     }
 
-    fn request(&self, prompt: String, choices: Vec<String>, images: Vec<Rgb8>) -> ChatRequest {
+    fn request(&self, question: &Question, images: Vec<Rgb8>) -> ChatRequest {
+        let choices = option_texts(question);
         let max_tokens = match (choices.is_empty(), self.options.mode) {
             (true, _) => self.options.open_max_tokens,
             (false, Mode::Likelihood) => 0,
@@ -245,8 +254,9 @@ impl Asker<'_> {
         };
         let options = if self.options.mode == Mode::Generated { Vec::new() } else { choices };
         ChatRequest {
-            turns: vec![Turn::human(prompt)],
+            turns: vec![Turn::human(&question.prompt)],
             images: images.into_iter().map(|image| self.options.control.apply(image)).collect(),
+            option_turns: (!options.is_empty()).then(|| vec![Turn::human(stem(question))]),
             options,
             sampling: Sampling::greedy(max_tokens),
         }

@@ -32,11 +32,13 @@ impl<F: FnMut(&ChatRequest) -> Result<String, ResponderError>> Responder for Scr
         self.num_requests += 1;
         let text = (self.script)(request)?;
         let num_options = request.options.len() as f64;
-        let likelihood = |option: &String| {
-            let probability = if *option == text { 0.7 } else { 0.3 / (num_options - 1.0) };
+        // The script answers multiple choice with a letter; the options come as texts.
+        let likelihood = |(index, option): (usize, &String)| {
+            let letter = char::from(b'A' + index as u8).to_string();
+            let probability = if *option == text || letter == text { 0.7 } else { 0.3 / (num_options - 1.0) };
             OptionLikelihood { text: option.clone(), log_probability: probability.ln(), num_tokens: 2, probability }
         };
-        let options = request.options.iter().map(likelihood).collect();
+        let options = request.options.iter().enumerate().map(likelihood).collect();
         let written = request.sampling.max_tokens > 0;
         Ok(Answer {
             text: if written { text } else { String::new() },
@@ -109,6 +111,14 @@ fn summary_of(real: &Run, blank: Option<&Run>) -> Summary {
 
 fn accuracy(summary: &Summary, measure: Measure) -> f64 {
     summary.overall_row(ALL_CLOSED, measure).unwrap().score.estimate
+}
+
+#[test]
+fn options_are_weighed_after_the_bare_question() {
+    let mut question = questions().remove(0);
+    question.prompt = "<image>\nWhich animal?\nA. cat\nB. dog\nC. cow\nAnswer with a letter.".to_string();
+    assert_eq!(gmai_eval::run::stem(&question), "<image>\nWhich animal?");
+    assert_eq!(gmai_eval::run::option_texts(&question), ["cat", "dog", "cow"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A loaded checkpoint that answers.
 
 use crate::error::{Error, Result};
-use crate::generate::{Prompt, generate};
+use crate::generate::{ImageFeatures, Prompt, generate};
 use crate::likelihood::score_options;
 use crate::sampling::Sampler;
 use gmai_model::{GmaiVl, device};
@@ -33,25 +33,40 @@ impl Engine {
     }
 
     /// Tokens of the prompt with its image features in place, run through the model once.
-    fn prefill(&self, request: &ChatRequest) -> Result<Prompt> {
-        let encoded = self.processor.encode_prompt(&request.turns, request.images.len())?;
+    fn prefill(&self, request: &ChatRequest, turns: &[Turn], features: Option<&ImageFeatures>) -> Result<Prompt> {
+        let encoded = self.processor.encode_prompt(turns, request.images.len())?;
         let limit = self.model.config.text_config.max_position_embeddings;
         let wanted = encoded.input_ids.len() + request.sampling.max_tokens;
         if wanted > limit {
             return Err(Error::TooLong { tokens: encoded.input_ids.len(), limit: limit - request.sampling.max_tokens.min(limit) });
+        }
+        Ok(Prompt::new(&self.model, encoded.input_ids, features)?)
+    }
+
+    /// Image tokens of the request's pictures, computed once however many prompts use them.
+    fn image_features(&self, request: &ChatRequest) -> Result<Option<ImageFeatures>> {
+        if request.images.is_empty() {
+            return Ok(None);
         }
         let size = self.model.config.vision_config.image_size;
         let mut pixel_values = vec![0.0; request.images.len() * 3 * size * size];
         for (image, out) in request.images.iter().zip(pixel_values.chunks_exact_mut(3 * size * size)) {
             self.processor.normalize(&self.processor.pixels(image), out)?;
         }
-        Ok(Prompt::new(&self.model, encoded.input_ids, &pixel_values)?)
+        Ok(Some(ImageFeatures::new(&self.model, &pixel_values)))
     }
 
     fn answer(&self, request: &ChatRequest, on_text: &mut dyn FnMut(&str)) -> Result<Answer> {
         let mut sampler = Sampler::new(request.sampling)?;
-        let prompt = self.prefill(request)?;
-        let options = score_options(self, &prompt, &request.options)?;
+        let features = self.image_features(request)?;
+        let prompt = self.prefill(request, &request.turns, features.as_ref())?;
+        let options = match &request.option_turns {
+            Some(turns) if *turns != request.turns => {
+                let prompt = self.prefill(request, turns, features.as_ref())?;
+                score_options(self, &prompt, &request.options)?
+            }
+            _ => score_options(self, &prompt, &request.options)?,
+        };
         let mut answer = Answer {
             text: String::new(),
             num_tokens: 0,

@@ -18,13 +18,23 @@ pub(crate) struct Prompt {
     pub log_probabilities: Vec<f32>,
 }
 
+/// What the language model reads in place of pictures.
+pub(crate) struct ImageFeatures(Tensor<3>); // [I, N, D]
+
+impl ImageFeatures {
+    /// Runs the vision encoder and the projector on normalised pictures.
+    pub fn new(model: &GmaiVl, pixel_values: &[f32]) -> ImageFeatures {
+        ImageFeatures(model.image_features(model.patches(pixel_values)))
+    }
+}
+
 impl Prompt {
-    /// Reads `input_ids` with the given normalised pictures.
-    pub fn new(model: &GmaiVl, input_ids: Vec<u32>, pixel_values: &[f32]) -> gmai_model::Result<Prompt> {
-        let features = (!pixel_values.is_empty()).then(|| model.image_features(model.patches(pixel_values)));
+    /// Reads `input_ids` with the given image features.
+    pub fn new(model: &GmaiVl, input_ids: Vec<u32>, features: Option<&ImageFeatures>) -> gmai_model::Result<Prompt> {
         let rows = TokenRows::from_sequences(&[input_ids]);
         let mut cache = KvCache::new(model.config.text_config.num_hidden_layers);
-        let hidden = model.decode_cached(model.embed(&rows, features)?, &mut cache);
+        let embedded = model.embed(&rows, features.map(|features| features.0.clone()))?;
+        let hidden = model.decode_cached(embedded, &mut cache);
         let last = hidden.dims()[1] - 1;
         let mut log_probabilities = token_log_probabilities(model, hidden.narrow(1, last, 1));
         Ok(Prompt { cache, log_probabilities: log_probabilities.remove(0) })

@@ -23,8 +23,12 @@ pub struct ContrastiveHead {
 parameters!(ContrastiveHead { visual_projection, text_projection, logit_scale, logit_bias });
 
 impl ContrastiveHead {
-    /// Fresh weights; temperature and bias start as in SigLIP (10 and -10).
-    pub fn new(config: &Config, init: &Initialiser) -> ContrastiveHead {
+    /// Fresh weights; the temperature starts at 10 as in SigLIP.
+    ///
+    /// The bias starts at the log-odds of a match, `match_rate` being the share of pairs that do: SigLIP's -10 fits batches of thousands
+    /// where one text in a batch matches, not small ones where many images share a label.
+    pub fn new(config: &Config, match_rate: f64, init: &Initialiser) -> ContrastiveHead {
+        let rate = match_rate.clamp(1e-5, 1.0 - 1e-5);
         let (vision, text) = (config.vision_config.hidden_size, config.text_config.hidden_size);
         let embedding = config.vision_config.projection_dim;
         let linear =
@@ -33,7 +37,7 @@ impl ContrastiveHead {
             visual_projection: linear("visual_projection", vision),
             text_projection: linear("text_projection", text),
             logit_scale: init.constant([1], 10.0_f32.ln()),
-            logit_bias: init.constant([1], -10.0),
+            logit_bias: init.constant([1], (rate / (1.0 - rate)).ln() as f32),
         }
     }
 

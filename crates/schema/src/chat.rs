@@ -36,6 +36,8 @@ pub struct ChatRequest {
     pub images: Vec<Rgb8>,
     /// Replies whose likelihood is wanted, e.g. `["A", "B"]` or `["yes", "no"]`; may be empty.
     pub options: Vec<String>,
+    /// Turns after which the options are weighed, when not `turns`: the bare question, where `turns` also lists lettered options.
+    pub option_turns: Option<Vec<Turn>>,
     /// How to choose tokens. `max_tokens` 0 asks for option likelihoods only.
     pub sampling: Sampling,
 }

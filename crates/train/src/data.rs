@@ -1,12 +1,17 @@
 //! The training split in memory: encoded text, and each picture once as 8-bit pixels of the network's size.
 
+use crate::batch::pack;
 use crate::error::{Error, Result};
 use crate::recipe::{Objective, Stage};
 use gmai_processor::{Pixels, Processor};
 use gmai_schema::conversation::IMAGE_MARKER;
 use gmai_schema::{Conversation, Form, Progress, Role, Split, Turn};
 use gmai_shard::{EncodedImage, Reader};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
 /// One encoded conversation.
@@ -126,10 +131,13 @@ impl Corpus {
             dataset.fill_captions(&chosen, processor)?;
             return Ok(dataset);
         }
-        let with_images = stage.objective == Objective::Instruction;
+        if stage.objective == Objective::Language {
+            dataset.examples = documents(&chosen, processor, max_length)?;
+            return Ok(dataset);
+        }
         let encoded = chosen
             .par_iter()
-            .map(|(conversation, images)| encode(conversation, images, with_images, processor))
+            .map(|(conversation, images)| encode(conversation, images, processor))
             .collect::<Result<Vec<_>>>()?;
         let before = encoded.len();
         dataset.examples = encoded.into_iter().filter(|example| example.len() <= max_length).collect();
@@ -138,19 +146,49 @@ impl Corpus {
     }
 }
 
-/// Encodes one conversation; without images every token is to be predicted, as in language pretraining.
-fn encode(conversation: &Conversation, images: &[usize], with_images: bool, processor: &Processor) -> Result<Example> {
-    if with_images {
-        let encoded = processor.encode(&conversation.turns, images.len())?;
-        let num_image_tokens = encoded.image_spans.iter().map(ExactSizeIterator::len).sum();
-        let (input_ids, labels) = (encoded.input_ids, encoded.labels);
-        return Ok(Example { input_ids, labels, images: images.to_vec(), num_image_tokens });
+/// Encodes one conversation with its images.
+fn encode(conversation: &Conversation, images: &[usize], processor: &Processor) -> Result<Example> {
+    let encoded = processor.encode(&conversation.turns, images.len())?;
+    let num_image_tokens = encoded.image_spans.iter().map(ExactSizeIterator::len).sum();
+    Ok(Example { input_ids: encoded.input_ids, labels: encoded.labels, images: images.to_vec(), num_image_tokens })
+}
+
+/// Times that the conversations of a record are laid out anew for language pretraining.
+const LAYOUTS: u64 = 2;
+
+/// Text for language pretraining: the conversations about one image end to end, in random order, cut at `max_length`.
+///
+/// A caption that stands before a question tells what a picture would show, so the model learns to answer from what is
+/// before it (to find the letter of an option, to tell present from absent) before it has seen any picture.
+fn documents(chosen: &[&(Conversation, Vec<usize>)], processor: &Processor, max_length: usize) -> Result<Vec<Example>> {
+    let mut records: BTreeMap<&str, Vec<&Conversation>> = BTreeMap::new();
+    for (conversation, _) in chosen {
+        records.entry(&conversation.record).or_default().push(conversation);
     }
-    let text_only = |turn: &Turn| Turn { from: turn.from, value: turn.value.replace(IMAGE_MARKER, "").trim_start().to_owned() };
-    let turns: Vec<Turn> = conversation.turns.iter().map(text_only).collect();
-    let encoded = processor.encode(&turns, 0)?;
-    let labels = encoded.input_ids.iter().map(|&id| i64::from(id)).collect();
-    Ok(Example { input_ids: encoded.input_ids, labels, images: Vec::new(), num_image_tokens: 0 })
+    let records: Vec<_> = records.into_iter().collect();
+    let documents = records
+        .par_iter()
+        .map(|(record, conversations)| {
+            let text = |turn: &Turn| Turn { from: turn.from, value: turn.value.replace(IMAGE_MARKER, "").trim_start().to_owned() };
+            let mut pieces = Vec::new();
+            for conversation in conversations {
+                let turns: Vec<Turn> = conversation.turns.iter().map(text).collect();
+                pieces.push(processor.encode(&turns, 0)?.input_ids);
+            }
+            let mut examples = Vec::new();
+            for layout in 0..LAYOUTS {
+                let mut order: Vec<usize> = (0..pieces.len()).collect();
+                order.shuffle(&mut ChaCha8Rng::from_seed(Sha256::digest(format!("{record}/{layout}")).into()));
+                for row in pack(&order, |piece| pieces[piece].len(), max_length) {
+                    let input_ids = row.iter().flat_map(|&piece| pieces[piece].iter().copied()).collect::<Vec<u32>>();
+                    let labels = input_ids.iter().map(|&id| i64::from(id)).collect();
+                    examples.push(Example { input_ids, labels, ..Example::default() });
+                }
+            }
+            Ok(examples)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(documents.into_iter().flatten().filter(|example| example.len() <= max_length).collect())
 }
 
 impl Dataset<'_> {
@@ -177,6 +215,16 @@ impl Dataset<'_> {
         }
         self.skipped.insert("not the caption of one image", left_out);
         Ok(())
+    }
+
+    /// Share of image-text pairs, taken at random, whose facts are equal.
+    pub fn match_rate(&self) -> f64 {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for caption in &self.captions {
+            *counts.entry(&caption.facts).or_default() += 1;
+        }
+        let pairs: f64 = counts.values().map(|&count| (count as f64).powi(2)).sum();
+        pairs / (self.captions.len().max(1) as f64).powi(2)
     }
 
     /// Refuses an empty dataset.

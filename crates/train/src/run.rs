@@ -74,7 +74,7 @@ pub fn run(options: &RunOptions, hooks: &mut Hooks<'_>) -> Result<RunSummary> {
                 let reason = "made by another recipe or dataset".to_owned();
                 return Err(Error::Checkpoint { path: folder, reason });
             }
-            (checkpoint::load(&folder, &position, |model| new_head(model, recipe.seed))?, Some(position))
+            (checkpoint::load(&folder, &position, |model| new_head(model, 0.5, recipe.seed))?, Some(position))
         }
         None => (start(recipe, &reader, hooks)?, None),
     };
@@ -207,7 +207,8 @@ impl StageRun<'_> {
         (hooks.on_plan)(&plan);
         if done == 0 {
             state.optimizer = AdamW::default();
-            state.head = (stage.objective == Objective::Contrastive).then(|| new_head(&state.model, self.recipe.seed));
+            let contrastive = stage.objective == Objective::Contrastive;
+            state.head = contrastive.then(|| new_head(&state.model, dataset.match_rate(), self.recipe.seed));
         }
         let texts = match stage.objective {
             Objective::Contrastive => text_features(&state.model, &dataset, self.recipe.max_length, hooks.on_progress)?,
@@ -346,8 +347,8 @@ fn factor_at(recipe: &Recipe, step: usize, plan: &StagePlan) -> f64 {
     factor(step, plan.num_steps, recipe.optimizer.warmup_share)
 }
 
-fn new_head(model: &GmaiVl, seed: u64) -> ContrastiveHead {
-    ContrastiveHead::new(&model.config, &Initialiser::new(seed, model.device()))
+fn new_head(model: &GmaiVl, match_rate: f64, seed: u64) -> ContrastiveHead {
+    ContrastiveHead::new(&model.config, match_rate, &Initialiser::new(seed, model.device()))
 }
 
 fn progress(event: &StepEvent, tokens_per_second: f64) -> Progress {

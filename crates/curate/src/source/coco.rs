@@ -5,7 +5,7 @@ use crate::kind::Coco;
 use crate::ledger::{Defect, Ledger, Of};
 use crate::{Error, Result};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
 struct Document {
@@ -111,7 +111,7 @@ fn add_document(
         ledger.found(Of::Annotations, 1);
         ledger.quarantine(Of::Annotations, Defect::new(file, field, problem, remedy));
     }
-    let known: Vec<i64> = document.images.iter().map(|image| image.id).collect();
+    let known: BTreeSet<i64> = document.images.iter().map(|image| image.id).collect();
     for (index, annotation) in document.annotations.iter().enumerate() {
         let place = match annotation.id {
             Some(id) => format!("annotations, id {id}"),

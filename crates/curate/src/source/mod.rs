@@ -24,6 +24,9 @@ use gmai_schema::QuestionAnswer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+/// Largest annotation file that is read: it is held in memory as a whole.
+const MAX_ANNOTATION_BYTES: u64 = 1 << 30;
+
 /// One image, volume or series with what its annotation says, before pixels are read.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
@@ -191,8 +194,12 @@ impl Folder<'_> {
     /// Text of an annotation file. The error is what is wrong with it.
     fn text(&self, file: &str) -> std::result::Result<String, Defect> {
         let remedy = "copy the file again from its source";
-        let bytes = std::fs::read(self.inputs.path(file))
-            .map_err(|error| Defect::new(file, "file", error.to_string(), remedy))?;
+        let path = self.inputs.path(file);
+        if std::fs::metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_ANNOTATION_BYTES) {
+            let reason = format!("the file is larger than {MAX_ANNOTATION_BYTES} bytes");
+            return Err(Defect::new(file, "file", reason, "split the annotation into several files"));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| Defect::new(file, "file", error.to_string(), remedy))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Defect::new(file, "file", "the file is not UTF-8 text", "convert the file to UTF-8"))?;
         if text.trim().is_empty() {
