@@ -4,12 +4,9 @@ use crate::args::ChatArguments;
 use crate::output::Output;
 use crate::picture::{self, Picture, View};
 use anyhow::{Result, bail};
-use gmai_schema::conversation::IMAGE_MARKER;
-use gmai_schema::{Answer, ChatRequest, OptionLikelihood, Responder, Rgb8, Sampling, Turn};
+use gmai_schema::conversation::{IMAGE_MARKER, letter_instruction, open_form};
+use gmai_schema::{Answer, ChatRequest, Language, OptionLikelihood, Responder, Rgb8, Sampling, Turn};
 use serde::Serialize;
-
-/// What training says below the options of a multiple-choice question.
-const LETTER_INSTRUCTION: &str = "Answer with the option's letter from the given choices directly.";
 
 /// Letters that options can have.
 const MAX_OPTIONS: usize = 26;
@@ -35,7 +32,7 @@ struct Told<'a> {
 /// One option with what the model thinks of it.
 #[derive(Debug, Serialize)]
 struct Choice<'a> {
-    letter: &'a str,
+    letter: char,
     text: &'a str,
     probability: f64,
 }
@@ -70,8 +67,15 @@ pub fn answer(
     sampling: Sampling,
     output: Output,
 ) -> Result<Answer> {
-    let letters = ('A'..='Z').take(asked.options.len()).map(|letter| letter.to_string()).collect();
-    let request = ChatRequest { turns: vec![Turn::human(&asked.prompt)], images, options: letters, option_turns: None, sampling };
+    // As in evaluation, options are weighed as answers to the bare question.
+    let open = open_form(&asked.prompt, &asked.options, language_of(&asked.prompt));
+    let request = ChatRequest {
+        turns: vec![Turn::human(&asked.prompt)],
+        images,
+        options: asked.options.clone(),
+        option_turns: Some(vec![Turn::human(open)]),
+        sampling,
+    };
     let mut closed = None;
     let answer = responder.respond(&request, &mut |text| {
         if closed.is_none() {
@@ -89,8 +93,14 @@ pub fn answer(
 }
 
 fn choices<'a>(texts: &'a [String], likelihoods: &'a [OptionLikelihood]) -> Vec<Choice<'a>> {
-    let pairs = texts.iter().zip(likelihoods);
-    pairs.map(|(text, option)| Choice { letter: &option.text, text, probability: option.probability }).collect()
+    let rows = ('A'..='Z').zip(texts).zip(likelihoods);
+    rows.map(|((letter, text), option)| Choice { letter, text, probability: option.probability }).collect()
+}
+
+/// Chinese when any Chinese character stands in the text.
+fn language_of(text: &str) -> Language {
+    let is_chinese = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character);
+    if text.chars().any(is_chinese) { Language::Zh } else { Language::En }
 }
 
 fn read_sampling(arguments: &ChatArguments) -> Result<Sampling> {
@@ -130,7 +140,7 @@ pub fn ask(text: &str, num_images: usize, options: &[String]) -> Result<Asked> {
         prompt.push_str(&format!("\n{letter}. {option}"));
     }
     prompt.push('\n');
-    prompt.push_str(LETTER_INSTRUCTION);
+    prompt.push_str(letter_instruction(language_of(&prompt)));
     Ok(Asked { prompt, options: options.to_vec() })
 }
 
@@ -156,7 +166,7 @@ mod tests {
     #[test]
     fn a_question_with_options_reads_as_in_training() {
         let asked = ask("Which organ is this?", 1, &texts(&["brain", "liver"])).unwrap();
-        assert_eq!(asked.prompt, format!("<image>\nWhich organ is this?\nA. brain\nB. liver\n{LETTER_INSTRUCTION}"));
+        assert_eq!(asked.prompt, format!("<image>\nWhich organ is this?\nA. brain\nB. liver\n{}", letter_instruction(Language::En)));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod environment;
 mod eval;
 mod interrupt;
 mod inventory;
+mod memory;
 mod model;
 mod output;
 mod overrides;
@@ -46,11 +47,19 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let output = if arguments.json { Output::Json } else { Output::Text };
-    if let Some(threads) = arguments.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global()?;
-    }
+    memory::keep_freed_blocks();
+    let threads = arguments.threads.map_or(0, usize::from); // 0: one per core
+    rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build_global()?;
     interrupt::listen()?;
-    match &arguments.command {
+    // Inside the pool: the short parallel pieces of a training step then start on this thread, without waking another for each.
+    rayon::scope(|_| carry_out(&arguments.command, output))
+}
+
+/// Stack of each thread, as large as a main thread's.
+const STACK_BYTES: usize = 8 << 20;
+
+fn carry_out(command: &Command, output: Output) -> anyhow::Result<()> {
+    match command {
         Command::Quickstart(arguments) => quickstart::run(arguments, output),
         Command::Inventory(arguments) => inventory::run(arguments, output),
         Command::Curate(arguments) => curate::run(arguments, output),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::reply::{Control, Reply, ReplyKey, ReplyStore, image_sha256, prompt_sha256};
-use gmai_schema::conversation::IMAGE_MARKER;
+use gmai_schema::conversation::{IMAGE_MARKER, open_form};
 use gmai_schema::{
     Answer, ChatRequest, FinishReason, Language, Progress, Question, Quiz, Responder, ResponderError, Rgb8, Sampling,
     Turn,
@@ -197,11 +197,10 @@ pub fn option_texts(question: &Question) -> Vec<String> {
     }
 }
 
-/// The prompt of a multiple-choice question without its lettered options and what follows them; the whole prompt otherwise.
-pub fn stem(question: &Question) -> &str {
-    let Quiz::MultipleChoice { options, .. } = &question.quiz else { return &question.prompt };
-    let first = options.first().map(|option| format!("\nA. {option}"));
-    first.and_then(|first| question.prompt.find(&first)).map_or(&question.prompt, |end| &question.prompt[..end])
+/// The prompt of a multiple-choice question as an open one: its options are left out and a short answer is asked for. Other prompts stay as they are.
+pub fn stem(question: &Question) -> String {
+    let Quiz::MultipleChoice { options, .. } = &question.quiz else { return question.prompt.clone() };
+    open_form(&question.prompt, options, question.language)
 }
 
 /// A question waiting for the model, with the place its reply belongs to.

@@ -117,7 +117,7 @@ fn accuracy(summary: &Summary, measure: Measure) -> f64 {
 fn options_are_weighed_after_the_bare_question() {
     let mut question = questions().remove(0);
     question.prompt = "<image>\nWhich animal?\nA. cat\nB. dog\nC. cow\nAnswer with a letter.".to_string();
-    assert_eq!(gmai_eval::run::stem(&question), "<image>\nWhich animal?");
+    assert_eq!(gmai_eval::run::stem(&question), "<image>\nWhich animal? Answer with a short phrase.");
     assert_eq!(gmai_eval::run::option_texts(&question), ["cat", "dog", "cow"]);
 }
 

@@ -44,6 +44,31 @@ impl Turn {
 /// The marker of an image in a turn's text.
 pub const IMAGE_MARKER: &str = "<image>";
 
+/// What ends a question whose answer is the letter of an option.
+pub fn letter_instruction(language: Language) -> &'static str {
+    match language {
+        Language::En => "Answer with the option's letter from the given choices directly.",
+        Language::Zh => "请直接回答选项字母。",
+    }
+}
+
+/// What ends a question whose answer is a name.
+pub fn short_answer_instruction(language: Language) -> &'static str {
+    match language {
+        Language::En => " Answer with a short phrase.",
+        Language::Zh => "请用简短的词语回答。",
+    }
+}
+
+/// A multiple-choice prompt as an open one: its options are left out and a short answer is asked for. A prompt without these options stays as it is.
+pub fn open_form(prompt: &str, options: &[String], language: Language) -> String {
+    let first = options.first().map(|option| format!("\nA. {option}"));
+    match first.and_then(|first| prompt.find(&first)) {
+        Some(end) => format!("{}{}", &prompt[..end], short_answer_instruction(language)),
+        None => prompt.to_owned(),
+    }
+}
+
 /// The kinds of image-text pair (paper, figure 1a, and multiple choice).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

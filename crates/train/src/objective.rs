@@ -135,22 +135,27 @@ fn head(
         let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, [count]), device);
         let labels: Vec<u32> = targets.iter().map(|target| target.label).collect();
         let mut norm = model.language_model.model.norm.clone();
-        let mut output = model.language_model.output.clone();
         if language == Mode::Trained {
-            (norm, output) = (norm.tracked(), output.tracked());
+            norm = norm.tracked();
         }
         let leaf = flat.clone().select(0, places.clone()).inner().autodiff().require_grad(); // [n, D]
-        let normed: Tensor<3> = norm.forward(leaf.clone().unsqueeze());
-        let logits = output.forward_rows(normed.squeeze_dim(0)); // [n, V]
+        let normed: Tensor<2> = norm.forward(leaf.clone().unsqueeze::<3>()).squeeze_dim(0);
+        // The head's own gradients are written out: a tape would copy the logits, by far the largest tensor, several times.
+        let (weight, rows) = (model.language_model.output.weight.clone(), normed.clone().inner());
+        let logits = rows.clone().matmul(weight.clone().transpose()); // [n, V]
         let shape = logits.dims();
-        let values = logits.clone().inner().into_data().try_to_vec::<f32>().expect("logits are f32");
+        let values = logits.into_data().try_to_vec::<f32>().expect("logits are f32");
         let (loss, by_logits) = cross_entropy(&values, &labels);
         sum += loss;
         let by_logits: Tensor<2> = Tensor::from_data(TensorData::new(by_logits, shape), device);
-        let mut taken = (logits * by_logits.autodiff()).sum().backward();
+        if language == Mode::Trained {
+            let by_weight = by_logits.clone().transpose().matmul(rows).into_data();
+            gradients.add("language_model.output.weight", by_weight.try_to_vec().expect("gradients are f32"));
+        }
+        let by_normed = by_logits.matmul(weight); // [n, D]
+        let mut taken = (normed * by_normed.autodiff()).sum().backward();
         if language == Mode::Trained {
             collect("language_model.model.norm", &mut norm, &mut taken, gradients);
-            collect("language_model.output", &mut output, &mut taken, gradients);
         }
         if let Some(leaf_gradient) = leaf.grad_remove(&mut taken) {
             gradient = gradient.select_assign(0, places, leaf_gradient, burn::tensor::IndexingUpdateOp::Add);

@@ -1,56 +1,12 @@
 //! Questions with lettered options, answered by the letter alone.
+//!
+//! They ask with the same sentences as the open questions, so that the same knowledge can be measured with and without options.
 
+use super::classify::{ATTRIBUTE_OPEN, MODALITY_OPEN};
 use super::dice::Dice;
-use super::phrase::Phrases;
 use super::{Draft, Exchange, Known, Maker, wording};
+use gmai_schema::conversation::letter_instruction;
 use gmai_schema::{Attribute, BoundingBox, Form, Language, Modality, Quiz, Task, Term};
-
-const MODALITY: Phrases = Phrases {
-    id: "choice/modality@1",
-    en: &[
-        "Which imaging modality was used to acquire this image?",
-        "What is the modality of this image?",
-        "How was this image acquired?",
-        "Which type of imaging does this picture come from?",
-        "By which imaging technique was this image obtained?",
-        "Select the imaging modality of this image.",
-        "What imaging modality is shown here?",
-    ],
-    zh: &[
-        "该图像采用何种成像方式获得？",
-        "这幅图像的成像模态是什么？",
-        "这幅图像是如何采集的？",
-        "该图片属于哪种影像类型？",
-        "该图像是通过哪种成像技术获得的？",
-        "请选择该图像的成像模态。",
-        "此处显示的是哪种成像方式？",
-    ],
-};
-
-const ATTRIBUTE: Phrases = Phrases {
-    id: "choice/attribute@1",
-    en: &[
-        "What is the {attribute} in this image?",
-        "Which option gives the {attribute} for this image?",
-        "Which of the following is the correct {attribute}?",
-        "Select the {attribute} that matches this image.",
-        "Looking at this image, what is the {attribute}?",
-        "Based on the image, which {attribute} is correct?",
-        "Which {attribute} does this image correspond to?",
-    ],
-    zh: &[
-        "该图像的{attribute}是什么？",
-        "哪个选项符合该图像的{attribute}？",
-        "下列哪一项是正确的{attribute}？",
-        "请选择与该图像相符的{attribute}。",
-        "观察这幅图像，其{attribute}是什么？",
-        "根据图像，哪一项{attribute}是正确的？",
-        "该图像对应的{attribute}是哪一项？",
-    ],
-};
-
-const INSTRUCTION_EN: &str = "Answer with the option's letter from the given choices directly.";
-const INSTRUCTION_ZH: &str = "请直接回答选项字母。";
 
 /// All values are offered up to this many ...
 const MAX_ALL_OPTIONS: usize = 5;
@@ -135,10 +91,7 @@ pub(super) fn draft(choice: Choice, language: Language, stem: Stem) -> Draft {
         question.push_str(&format!("\n{letter}. {option}"));
     }
     question.push('\n');
-    question.push_str(match language {
-        Language::En => INSTRUCTION_EN,
-        Language::Zh => INSTRUCTION_ZH,
-    });
+    question.push_str(letter_instruction(language));
     Draft {
         form: Form::MultipleChoice,
         exchanges: vec![Exchange { question, answer: LETTERS[choice.answer].to_owned() }],
@@ -165,7 +118,7 @@ pub(super) fn write(maker: &mut Maker) {
 fn modality(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
     let right = maker.record.modality?;
     let choice = Choice::of_modality(right, &maker.options.modality_options, language, dice);
-    let question = MODALITY.pick(language, dice);
+    let question = MODALITY_OPEN.pick(language, dice);
     let stem = Stem {
         text: question.fill(&[]),
         generator: question.generator(),
@@ -179,7 +132,7 @@ fn modality(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft>
 fn single(maker: &Maker, attribute: &Attribute, language: Language, dice: &mut Dice) -> Option<Draft> {
     let Some(Known::Single(value)) = maker.known(attribute) else { return None };
     let choice = Choice::among(&attribute.values, value, language, dice)?;
-    let question = ATTRIBUTE.pick(language, dice);
+    let question = ATTRIBUTE_OPEN.pick(language, dice);
     let stem = Stem {
         text: question.fill(&[("attribute", attribute.name.text(language)?)]),
         generator: question.generator(),

@@ -3,9 +3,10 @@
 use super::dice::Dice;
 use super::phrase::{Phrase, Phrases};
 use super::{Draft, Exchange, Known, Maker, wording};
+use gmai_schema::conversation::short_answer_instruction;
 use gmai_schema::{Attribute, Form, Language, Modality, Quiz, Task, Term};
 
-const MODALITY_OPEN: Phrases = Phrases {
+pub(super) const MODALITY_OPEN: Phrases = Phrases {
     id: "classify/modality_open@1",
     en: &[
         "Which imaging modality was used to acquire this image?",
@@ -47,7 +48,7 @@ const MODALITY_YES_NO: Phrases = Phrases {
     ],
 };
 
-const ATTRIBUTE_OPEN: Phrases = Phrases {
+pub(super) const ATTRIBUTE_OPEN: Phrases = Phrases {
     id: "classify/attribute_open@1",
     en: &[
         "What is the {attribute} in this image?",
@@ -133,8 +134,6 @@ const SEVERAL_YES_NO: Phrases = Phrases {
     ],
 };
 
-const SHORT_EN: &str = " Answer with a short phrase.";
-const SHORT_ZH: &str = "请用简短的词语回答。";
 const YES_NO_EN: &str = " Answer with yes or no.";
 const YES_NO_ZH: &str = "请回答“是”或“否”。";
 
@@ -216,16 +215,9 @@ fn single(subject: Subject, exchange: Exchange, quiz: Quiz, question: &Phrase) -
     }
 }
 
-fn short(language: Language) -> &'static str {
-    match language {
-        Language::En => SHORT_EN,
-        Language::Zh => SHORT_ZH,
-    }
-}
-
 fn modality_open(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
     let answers = wording::modality_answers(maker.record.modality?, language);
-    Some(open(Subject::modality(), &MODALITY_OPEN.pick(language, dice), &[], answers, short(language)))
+    Some(open(Subject::modality(), &MODALITY_OPEN.pick(language, dice), &[], answers, short_answer_instruction(language)))
 }
 
 fn modality_yes_no(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
@@ -252,13 +244,13 @@ fn attribute_open(maker: &Maker, attribute: &Attribute, language: Language, dice
         Known::Single(value) => {
             let answers = vec![value.text(language)?.to_owned()];
             let question = ATTRIBUTE_OPEN.pick(language, dice);
-            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short(language)))
+            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short_answer_instruction(language)))
         }
         Known::Several(values) => {
             let names: Vec<&str> = values.iter().map(|value| value.text(language)).collect::<Option<_>>()?;
             let answers = vec![wording::joined(&names, language)];
             let question = SEVERAL_OPEN.pick(language, dice);
-            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short(language)))
+            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short_answer_instruction(language)))
         }
     }
 }
