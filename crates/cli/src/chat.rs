@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn a_question_with_options_reads_as_in_training() {
         let asked = ask("Which organ is this?", 1, &texts(&["brain", "liver"])).unwrap();
-        assert_eq!(asked.prompt, format!("<image>\nWhich organ is this?\nA. brain\nB. liver\n{}", letter_instruction(Language::En)));
+        assert_eq!(
+            asked.prompt,
+            format!("<image>\nWhich organ is this?\nA. brain\nB. liver\n{}", letter_instruction(Language::En))
+        );
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Engine {
         let limit = self.model.config.text_config.max_position_embeddings;
         let wanted = encoded.input_ids.len() + request.sampling.max_tokens;
         if wanted > limit {
-            return Err(Error::TooLong { tokens: encoded.input_ids.len(), limit: limit - request.sampling.max_tokens.min(limit) });
+            return Err(Error::TooLong {
+                tokens: encoded.input_ids.len(),
+                limit: limit - request.sampling.max_tokens.min(limit),
+            });
         }
         Ok(Prompt::new(&self.model, encoded.input_ids, features)?)
     }

@@ -12,7 +12,12 @@ pub(crate) fn score_options(engine: &Engine, prompt: &Prompt, options: &[String]
     for option in options {
         let ids = engine.processor.encode_reply(option)?;
         let log_probability = reply_log_probability(engine, prompt, &ids)?;
-        scored.push(OptionLikelihood { text: option.clone(), log_probability, num_tokens: ids.len(), probability: 0.0 });
+        scored.push(OptionLikelihood {
+            text: option.clone(),
+            log_probability,
+            num_tokens: ids.len(),
+            probability: 0.0,
+        });
     }
     let top = scored.iter().map(|option| option.log_probability).fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = scored.iter().map(|option| (option.log_probability - top).exp()).sum();

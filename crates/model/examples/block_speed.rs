@@ -1,8 +1,8 @@
 //! Times forward and backward of one decoder block and its pieces: `cargo run --release -p gmai-model --example block_speed`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 use burn::tensor::Tensor;
-use gmai_model::initialise::Initialiser;
 use gmai_model::fused::packed_attention;
+use gmai_model::initialise::Initialiser;
 use gmai_model::internlm2::TokenContext;
 use gmai_model::{GmaiVl, Parameters, device};
 use std::time::Instant;

@@ -178,9 +178,8 @@ impl VisionBlock {
         let width = config.hidden_size;
         let depth = (2.0 * config.num_hidden_layers as f64).powf(-0.5);
         let attention = (width as f64).powf(-0.5);
-        let square = |part: &str, deviation| {
-            Linear::new(&format!("{name}.{part}"), [width, width], true, deviation, init)
-        };
+        let square =
+            |part: &str, deviation| Linear::new(&format!("{name}.{part}"), [width, width], true, deviation, init);
         VisionBlock {
             self_attn: VisionAttention {
                 k_proj: square("k_proj", attention * depth),

@@ -207,10 +207,20 @@ impl Config {
             &["default", "full"],
             "use \"default\" or \"full\"",
         )?;
-        expect("vision_config.hidden_act", &vision.hidden_act, &["quick_gelu", "gelu"], "use \"quick_gelu\" or \"gelu\"")?;
+        expect(
+            "vision_config.hidden_act",
+            &vision.hidden_act,
+            &["quick_gelu", "gelu"],
+            "use \"quick_gelu\" or \"gelu\"",
+        )?;
         expect("text_config.hidden_act", &text.hidden_act, &["silu"], "use \"silu\"")?;
         if let Some(scaling) = &text.rope_scaling {
-            expect("text_config.rope_scaling.type", &scaling.kind, &["linear", "dynamic"], "use \"linear\" or \"dynamic\"")?;
+            expect(
+                "text_config.rope_scaling.type",
+                &scaling.kind,
+                &["linear", "dynamic"],
+                "use \"linear\" or \"dynamic\"",
+            )?;
         }
         let refuse = |field, value: String, remedy| Err(Error::Unsupported { field, value, remedy });
         if text.bias {

@@ -36,7 +36,9 @@ pub enum Error {
         remedy: &'static str,
     },
     /// The weights do not fit the configuration.
-    #[error("{path}: weights do not fit config.json: missing {missing:?}, unexpected {unexpected:?}, wrong shape {misshapen:?}")]
+    #[error(
+        "{path}: weights do not fit config.json: missing {missing:?}, unexpected {unexpected:?}, wrong shape {misshapen:?}"
+    )]
     Weights {
         /// The file or folder.
         path: PathBuf,

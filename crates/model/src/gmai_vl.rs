@@ -122,7 +122,11 @@ impl GmaiVl {
             })
             .collect();
         let reserved = next_feature - batch * tokens;
-        if reserved == num_features { Ok(index) } else { Err(Error::ImageTokenMismatch { reserved, given: num_features }) }
+        if reserved == num_features {
+            Ok(index)
+        } else {
+            Err(Error::ImageTokenMismatch { reserved, given: num_features })
+        }
     }
 
     /// Token ids as a tensor `[B, T]`.

@@ -20,10 +20,12 @@ impl Initialiser {
     /// Normal values with mean 0 and the given standard deviation.
     pub fn normal<const D: usize>(&self, name: &str, dims: [usize; D], deviation: f64) -> Tensor<D> {
         // FNV-1a: any fixed hash would do, it only has to differ between names.
-        let stream =
-            name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let stream = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ stream);
-        let values: Vec<f32> = (0..dims.iter().product()).map(|_| (standard_normal(&mut rng) * deviation) as f32).collect();
+        let values: Vec<f32> =
+            (0..dims.iter().product()).map(|_| (standard_normal(&mut rng) * deviation) as f32).collect();
         Tensor::from_data(TensorData::new(values, dims), &self.device)
     }
 

@@ -6,7 +6,9 @@ use crate::config::TextConfig;
 use crate::fused::{self, AttentionLayout, HeadGroup};
 use crate::initialise::Initialiser;
 use crate::kv_cache::LayerCache;
-use crate::layers::{AttentionMask, Linear, RmsNorm, RotaryAngles, RotaryPositions, attention, packed_causal_mask, sample_ranges};
+use crate::layers::{
+    AttentionMask, Linear, RmsNorm, RotaryAngles, RotaryPositions, attention, packed_causal_mask, sample_ranges,
+};
 use crate::parameter::parameters;
 use burn::tensor::{Device, Int, Tensor, activation};
 use std::sync::Arc;
@@ -172,12 +174,7 @@ impl DecoderBlock {
     }
 
     /// `[B, T, D]` to the same. With a cache, `x` holds only the new tokens and the context's mask covers all keys.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        context: &TokenContext,
-        cache: Option<&mut LayerCache>,
-    ) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, context: &TokenContext, cache: Option<&mut LayerCache>) -> Tensor<3> {
         let x = x.clone() + self.attention.forward(self.attention_norm.forward(x), context, cache);
         x.clone() + self.feed_forward.forward(self.ffn_norm.forward(x))
     }
@@ -210,8 +207,7 @@ impl Attention {
         let [batch, tokens, _] = packed.dims();
         let (kv_heads, groups, head_dim) = (self.num_kv_heads, self.num_groups, self.head_dim);
         // [B, T, K, G + 2, C] -> [B, K, G + 2, T, C]
-        let slots: Tensor<5> =
-            packed.reshape([batch, tokens, kv_heads, groups + 2, head_dim]).permute([0, 2, 3, 1, 4]);
+        let slots: Tensor<5> = packed.reshape([batch, tokens, kv_heads, groups + 2, head_dim]).permute([0, 2, 3, 1, 4]);
         let single = |slot| slots.clone().narrow(2, slot, 1).reshape([batch, kv_heads, tokens, head_dim]);
         Heads {
             q: slots.clone().narrow(2, 0, groups).reshape([batch, kv_heads * groups, tokens, head_dim]),

@@ -118,7 +118,8 @@ fn image_token_count_must_match_the_features() {
     let config = serde_json::from_str(include_str!("../../../configs/model/tiny.json")).unwrap();
     let model = GmaiVl::new(config, 1, &device::cpu()).unwrap();
     let rows = TokenRows::from_sequences(&[vec![5, model.config.image_token_index, 6]]);
-    let features = Tensor::from_data(TensorData::zeros::<f32, _>([1, 2, model.config.text_config.hidden_size]), model.device());
+    let features =
+        Tensor::from_data(TensorData::zeros::<f32, _>([1, 2, model.config.text_config.hidden_size]), model.device());
     let error = model.forward(&rows, Some(features)).unwrap_err().to_string();
     assert_eq!(error, "prompt reserves 1 image tokens, images give 2");
 }

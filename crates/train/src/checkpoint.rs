@@ -45,7 +45,11 @@ pub struct TrainingState {
 /// Folder of the checkpoint at `position` below the run folder.
 pub fn folder_name(position: &Position) -> String {
     let (number, stage) = (position.stage_index + 1, &position.stage);
-    if position.finished { format!("{number:02}-{stage}") } else { format!("{number:02}-{stage}-step-{}", position.step) }
+    if position.finished {
+        format!("{number:02}-{stage}")
+    } else {
+        format!("{number:02}-{stage}-step-{}", position.step)
+    }
 }
 
 /// Writes a checkpoint below `folder`; returns its path.
@@ -97,7 +101,11 @@ pub fn latest(folder: &Path) -> Result<Option<(PathBuf, Position)>> {
 }
 
 /// Loads what a run needs to go on from `folder`.
-pub fn load(folder: &Path, position: &Position, new_head: impl FnOnce(&GmaiVl) -> ContrastiveHead) -> Result<TrainingState> {
+pub fn load(
+    folder: &Path,
+    position: &Position,
+    new_head: impl FnOnce(&GmaiVl) -> ContrastiveHead,
+) -> Result<TrainingState> {
     let device = gmai_model::device::default_device();
     let model = GmaiVl::from_folder(folder, &device)?;
     let processor = Processor::from_folder(folder, model.config.num_image_tokens())?;

@@ -169,7 +169,10 @@ fn documents(chosen: &[&(Conversation, Vec<usize>)], processor: &Processor, max_
     let documents = records
         .par_iter()
         .map(|(record, conversations)| {
-            let text = |turn: &Turn| Turn { from: turn.from, value: turn.value.replace(IMAGE_MARKER, "").trim_start().to_owned() };
+            let text = |turn: &Turn| Turn {
+                from: turn.from,
+                value: turn.value.replace(IMAGE_MARKER, "").trim_start().to_owned(),
+            };
             let mut pieces = Vec::new();
             for conversation in conversations {
                 let turns: Vec<Turn> = conversation.turns.iter().map(text).collect();

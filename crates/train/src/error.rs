@@ -52,7 +52,9 @@ pub enum Error {
         reason: String,
     },
     /// The loss is no number any more: weights so far are in the last checkpoint.
-    #[error("stage {stage}, step {step}: the loss is {loss}; lower the stage's learning_rate and resume from the last checkpoint")]
+    #[error(
+        "stage {stage}, step {step}: the loss is {loss}; lower the stage's learning_rate and resume from the last checkpoint"
+    )]
     Diverged {
         /// The stage.
         stage: String,

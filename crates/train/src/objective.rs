@@ -6,8 +6,8 @@ use crate::gradients::Gradients;
 use crate::recipe::{Part, Stage};
 use crate::walk::{Memory, Mode, Tape, collect};
 use burn::tensor::{Int, Tensor, TensorData};
-use gmai_model::fused::elementwise::cross_entropy;
 use gmai_model::contrastive::ContrastiveHead;
+use gmai_model::fused::elementwise::cross_entropy;
 use gmai_model::gmai_vl::{TokenRows, splice};
 use gmai_model::{GmaiVl, Parameters};
 
@@ -61,7 +61,8 @@ fn vision_states(model: &GmaiVl, pixel_values: &[f32], num_blocks: usize, mode: 
     let vision = &model.vision_tower.vision_model;
     let prefix = "vision_tower.vision_model";
     let patches = model.patches(pixel_values);
-    let mut x = tape.run(&format!("{prefix}.embeddings"), &vision.embeddings, mode, patches, |module, x| module.forward(x));
+    let mut x =
+        tape.run(&format!("{prefix}.embeddings"), &vision.embeddings, mode, patches, |module, x| module.forward(x));
     x = tape.run(&format!("{prefix}.pre_layrnorm"), &vision.pre_layrnorm, mode, x, |module, x| module.forward(x));
     for (index, block) in vision.encoder.layers[..num_blocks].iter().enumerate() {
         x = tape.run(&format!("{prefix}.encoder.layers.{index}"), block, mode, x, |module, x| module.forward(x));

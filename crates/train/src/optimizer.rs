@@ -36,10 +36,10 @@ impl AdamW {
     ) {
         module.visit_parameters("", &mut |name, mut parameter| {
             let (Some(gradient), Some(rate)) = (gradients.get(name), rate(name)) else { return };
-            let moments = self.moments.entry(name.to_owned()).or_insert_with(|| Moments {
-                first: vec![0.0; gradient.len()],
-                second: vec![0.0; gradient.len()],
-            });
+            let moments = self
+                .moments
+                .entry(name.to_owned())
+                .or_insert_with(|| Moments { first: vec![0.0; gradient.len()], second: vec![0.0; gradient.len()] });
             // Biases and norms are not decayed: they do not add up over inputs.
             let decay = if parameter.dims().len() > 1 { config.weight_decay } else { 0.0 };
             let update = Update::new(config, rate, decay, self.num_steps + 1);
@@ -66,7 +66,8 @@ impl AdamW {
     /// State from named tensors; `None` if a moment lacks its twin.
     pub fn from_tensors(mut tensors: BTreeMap<String, OwnedTensor>, num_steps: u32) -> Option<AdamW> {
         let mut moments = BTreeMap::new();
-        let names: Vec<String> = tensors.keys().filter_map(|key| key.strip_prefix("first.")).map(str::to_owned).collect();
+        let names: Vec<String> =
+            tensors.keys().filter_map(|key| key.strip_prefix("first.")).map(str::to_owned).collect();
         for name in names {
             let first = tensors.remove(&format!("first.{name}"))?.values;
             let second = tensors.remove(&format!("second.{name}"))?.values;

@@ -217,7 +217,8 @@ impl StageRun<'_> {
         let started = Instant::now();
         let mut tokens = 0;
         for step in done..plan.num_steps {
-            let result = self.step(state, &dataset, &schedule.steps[step], &texts, factor_at(self.recipe, step, &plan))?;
+            let result =
+                self.step(state, &dataset, &schedule.steps[step], &texts, factor_at(self.recipe, step, &plan))?;
             let event = self.event(&result, step, &plan);
             if !event.loss.is_finite() {
                 return Err(Error::Diverged { stage: stage.name.clone(), step: step + 1, loss: event.loss });
@@ -244,8 +245,14 @@ impl StageRun<'_> {
     ) -> Result<StepResult> {
         let stage = self.stage();
         let mut gradients = Gradients::default();
-        let mut result =
-            StepResult { loss: LossSum::default(), tokens: 0, image_tokens: 0, padding: 0, samples: 0, gradient_norm: 0.0 };
+        let mut result = StepResult {
+            loss: LossSum::default(),
+            tokens: 0,
+            image_tokens: 0,
+            padding: 0,
+            samples: 0,
+            gradient_norm: 0.0,
+        };
         for rows in rows.chunks(stage.micro_batch_rows.unwrap_or(stage.batch_rows)) {
             let loss = if let (Objective::Contrastive, Some(head)) = (stage.objective, &state.head) {
                 let batch = contrastive_batch(rows, dataset, texts, &state.processor)?;
@@ -361,7 +368,12 @@ fn progress(event: &StepEvent, tokens_per_second: f64) -> Progress {
     }
 }
 
-fn contrastive_batch(rows: &[Vec<usize>], dataset: &Dataset<'_>, texts: &[Vec<f32>], processor: &Processor) -> Result<ContrastiveBatch> {
+fn contrastive_batch(
+    rows: &[Vec<usize>],
+    dataset: &Dataset<'_>,
+    texts: &[Vec<f32>],
+    processor: &Processor,
+) -> Result<ContrastiveBatch> {
     let samples: Vec<usize> = rows.concat();
     let mut pixel_values = Vec::new();
     for &sample in &samples {

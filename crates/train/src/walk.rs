@@ -94,7 +94,13 @@ struct Segment<M> {
 }
 
 impl<M: Parameters + Clone> Segment<M> {
-    fn record(name: String, module: &M, mode: Mode, x: Tensor<3>, forward: &impl Fn(&M, Tensor<3>) -> Tensor<3>) -> Self {
+    fn record(
+        name: String,
+        module: &M,
+        mode: Mode,
+        x: Tensor<3>,
+        forward: &impl Fn(&M, Tensor<3>) -> Tensor<3>,
+    ) -> Self {
         let module = if mode == Mode::Trained { module.tracked() } else { module.clone() };
         let input = x.inner().autodiff().require_grad();
         let output = forward(&module, input.clone());

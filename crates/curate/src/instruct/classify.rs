@@ -217,7 +217,13 @@ fn single(subject: Subject, exchange: Exchange, quiz: Quiz, question: &Phrase) -
 
 fn modality_open(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
     let answers = wording::modality_answers(maker.record.modality?, language);
-    Some(open(Subject::modality(), &MODALITY_OPEN.pick(language, dice), &[], answers, short_answer_instruction(language)))
+    Some(open(
+        Subject::modality(),
+        &MODALITY_OPEN.pick(language, dice),
+        &[],
+        answers,
+        short_answer_instruction(language),
+    ))
 }
 
 fn modality_yes_no(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
@@ -244,13 +250,25 @@ fn attribute_open(maker: &Maker, attribute: &Attribute, language: Language, dice
         Known::Single(value) => {
             let answers = vec![value.text(language)?.to_owned()];
             let question = ATTRIBUTE_OPEN.pick(language, dice);
-            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short_answer_instruction(language)))
+            Some(open(
+                Subject::of(attribute),
+                &question,
+                &[("attribute", name)],
+                answers,
+                short_answer_instruction(language),
+            ))
         }
         Known::Several(values) => {
             let names: Vec<&str> = values.iter().map(|value| value.text(language)).collect::<Option<_>>()?;
             let answers = vec![wording::joined(&names, language)];
             let question = SEVERAL_OPEN.pick(language, dice);
-            Some(open(Subject::of(attribute), &question, &[("attribute", name)], answers, short_answer_instruction(language)))
+            Some(open(
+                Subject::of(attribute),
+                &question,
+                &[("attribute", name)],
+                answers,
+                short_answer_instruction(language),
+            ))
         }
     }
 }

@@ -66,7 +66,12 @@ impl AttentionLayout {
                 let weights = self.weights(&q, &k, sample.len());
                 let mut mixed = vec![0.0; q.len()];
                 multiply(&mut mixed, Matrix::rows(&weights, sample.len()), Matrix::rows(&v, self.head_dim), 1.0);
-                self.store(&mixed, out, width, (0..group.queries.len()).map(|query| (first_head + query) * self.head_dim));
+                self.store(
+                    &mixed,
+                    out,
+                    width,
+                    (0..group.queries.len()).map(|query| (first_head + query) * self.head_dim),
+                );
                 first_head += group.queries.len();
             }
         });
@@ -90,7 +95,14 @@ impl AttentionLayout {
         out
     }
 
-    fn group_backward(&self, rows: &[f32], sample: &Range<usize>, group: &HeadGroup, mixed_gradient: &[f32], out: &mut [f32]) {
+    fn group_backward(
+        &self,
+        rows: &[f32],
+        sample: &Range<usize>,
+        group: &HeadGroup,
+        mixed_gradient: &[f32],
+        out: &mut [f32],
+    ) {
         let (n, head_dim) = (sample.len(), self.head_dim);
         let Loaded { q, k, v } = self.load(rows, sample, group);
         let weights = self.weights(&q, &k, n); // [G n, n]
@@ -126,7 +138,13 @@ impl AttentionLayout {
     }
 
     /// Copies the head at each offset of the sample's rows: `[heads * n, C]`.
-    fn gather(&self, rows: &[f32], width: usize, sample: &Range<usize>, offsets: impl Iterator<Item = usize>) -> Vec<f32> {
+    fn gather(
+        &self,
+        rows: &[f32],
+        width: usize,
+        sample: &Range<usize>,
+        offsets: impl Iterator<Item = usize>,
+    ) -> Vec<f32> {
         let mut out = Vec::new();
         for offset in offsets {
             for token in sample.clone() {
@@ -348,9 +366,8 @@ mod tests {
         let layout = layout();
         let rows = wave(8 * 32, 0.3);
         let weights = wave(8 * 16, 1.1);
-        let objective = |rows: &[f32]| -> f64 {
-            layout.forward(rows).iter().zip(&weights).map(|(a, b)| f64::from(a * b)).sum()
-        };
+        let objective =
+            |rows: &[f32]| -> f64 { layout.forward(rows).iter().zip(&weights).map(|(a, b)| f64::from(a * b)).sum() };
         let gradient = layout.backward(&rows, &weights);
         for index in (0..rows.len()).step_by(5) {
             let step = 1e-2;
@@ -359,7 +376,11 @@ mod tests {
             let up = objective(&shifted);
             shifted[index] -= 2.0 * step;
             let numeric = (up - objective(&shifted)) / (2.0 * f64::from(step));
-            assert!((f64::from(gradient[index]) - numeric).abs() < 1e-3, "{index}: {} against {numeric}", gradient[index]);
+            assert!(
+                (f64::from(gradient[index]) - numeric).abs() < 1e-3,
+                "{index}: {} against {numeric}",
+                gradient[index]
+            );
         }
     }
 }

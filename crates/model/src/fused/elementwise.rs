@@ -97,7 +97,11 @@ mod tests {
             let up = forward(&shifted);
             shifted[index] -= 2e-2;
             let numeric = (up - forward(&shifted)) / 2e-2;
-            assert!((f64::from(gradient[index]) - numeric).abs() < 2e-3, "{index}: {} against {numeric}", gradient[index]);
+            assert!(
+                (f64::from(gradient[index]) - numeric).abs() < 2e-3,
+                "{index}: {} against {numeric}",
+                gradient[index]
+            );
         }
     }
 
