@@ -1,4 +1,5 @@
 //! The chain through the real binary on made-up scans: curate, train for seconds, evaluate, ask, and what is said when it goes wrong.
+#![allow(clippy::unwrap_used)]
 
 use gmai_testkit::{ScanSet, write_quickstart_data};
 use std::fs;

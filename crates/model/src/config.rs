@@ -229,19 +229,19 @@ impl Config {
         if text.tie_word_embeddings {
             return refuse("text_config.tie_word_embeddings", "true".into(), "InternLM2.5 has its own output head");
         }
-        if text.num_key_value_heads == 0 || text.num_attention_heads % text.num_key_value_heads != 0 {
+        if text.num_key_value_heads == 0 || !text.num_attention_heads.is_multiple_of(text.num_key_value_heads) {
             let value = text.num_key_value_heads.to_string();
             return refuse("text_config.num_key_value_heads", value, "it must divide num_attention_heads");
         }
-        if text.num_attention_heads == 0 || text.hidden_size % (2 * text.num_attention_heads) != 0 {
+        if text.num_attention_heads == 0 || !text.hidden_size.is_multiple_of(2 * text.num_attention_heads) {
             let value = text.hidden_size.to_string();
             return refuse("text_config.hidden_size", value, "it must be an even multiple of num_attention_heads");
         }
-        if vision.num_attention_heads == 0 || vision.hidden_size % vision.num_attention_heads != 0 {
+        if vision.num_attention_heads == 0 || !vision.hidden_size.is_multiple_of(vision.num_attention_heads) {
             let value = vision.hidden_size.to_string();
             return refuse("vision_config.hidden_size", value, "it must be a multiple of num_attention_heads");
         }
-        if vision.patch_size == 0 || vision.image_size % vision.patch_size != 0 {
+        if vision.patch_size == 0 || !vision.image_size.is_multiple_of(vision.patch_size) {
             let value = vision.image_size.to_string();
             return refuse("vision_config.image_size", value, "it must be a multiple of patch_size");
         }

@@ -19,12 +19,16 @@ pub enum TokenContext {
     /// For the fused kernel: samples as ranges, rotation per token.
     Fused(Arc<AttentionLayout>),
     /// For attention composed of burn operations.
-    Composed {
-        /// Rotation of queries and keys.
-        rope: RotaryPositions,
-        /// True where a query may not see a key; `None` when it sees all.
-        mask: Option<AttentionMask>,
-    },
+    Composed(Box<ComposedContext>),
+}
+
+/// Context of attention that is composed of burn operations.
+#[derive(Debug, Clone)]
+pub struct ComposedContext {
+    /// Rotation of queries and keys.
+    pub rope: RotaryPositions,
+    /// True where a query may not see a key; `None` when it sees all.
+    pub mask: Option<AttentionMask>,
 }
 
 /// The decoder with its output head, under the checkpoint's names.
@@ -190,7 +194,7 @@ impl Attention {
                 let mixed = fused::packed_attention(rows, layout.clone());
                 return self.wo.forward(mixed.reshape([batch, tokens, width]));
             }
-            TokenContext::Composed { rope, mask } => (rope, mask.as_ref()),
+            TokenContext::Composed(context) => (&context.rope, context.mask.as_ref()),
         };
         let Heads { q, k, v } = self.split_heads(packed);
         let (q, k) = (rope.rotate(q), rope.rotate(k));
@@ -240,7 +244,10 @@ pub fn packed_context(
     let angles = rotary_angles(config, positions, longest);
     if !fused::is_available(device) {
         let rope = RotaryPositions::new(&angles, positions.len(), device);
-        return TokenContext::Composed { rope, mask: Some(packed_causal_mask(samples, device)) };
+        return TokenContext::Composed(Box::new(ComposedContext {
+            rope,
+            mask: Some(packed_causal_mask(samples, device)),
+        }));
     }
     let (groups, head_dim) = (config.num_query_groups(), config.head_dim());
     let slots = groups + 2; // of each key-value head: its queries, its key, its value
@@ -263,7 +270,7 @@ pub fn cached_context(config: &TextConfig, batch: usize, past: usize, tokens: us
     let positions = vec![(past..past + tokens).collect::<Vec<_>>(); batch];
     let angles = rotary_angles(config, &positions, past + tokens);
     let mask = (tokens > 1).then(|| crate::layers::causal_mask(batch, past, tokens, device));
-    TokenContext::Composed { rope: RotaryPositions::new(&angles, batch, device), mask }
+    TokenContext::Composed(Box::new(ComposedContext { rope: RotaryPositions::new(&angles, batch, device), mask }))
 }
 
 /// Rotary angles for sequences that reach `longest` tokens.

@@ -135,7 +135,7 @@ impl safetensors::View for &OwnedTensor {
 /// Writes named tensors into one safetensors file.
 pub fn save_tensors(tensors: &BTreeMap<String, OwnedTensor>, path: &Path) -> Result<()> {
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]); // transformers refuses files without it
-    safetensors::serialize_to_file(tensors.iter().map(|(name, tensor)| (name, tensor)), Some(metadata), path)
+    safetensors::serialize_to_file(tensors, Some(metadata), path)
         .map_err(|error| Error::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 

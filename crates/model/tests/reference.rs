@@ -100,7 +100,7 @@ fn cached_decoding_equals_decoding_everything() {
         let reference = Reference::open(&folder);
         let model = &reference.model;
         let sequence = reference.sequence(&reference.get("text.input_ids").values);
-        let rows = TokenRows::from_sequences(&[sequence.clone()]);
+        let rows = TokenRows::from_sequences(std::slice::from_ref(&sequence));
         let whole = values(model.decode(&rows, model.embed(&rows, None).unwrap()));
         let mut cache = KvCache::new(model.config.text_config.num_hidden_layers);
         let mut pieces = Vec::new();

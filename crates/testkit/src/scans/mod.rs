@@ -36,7 +36,7 @@ pub struct ScanSet {
 
 impl ScanSet {
     /// Enough to train and test the quickstart's network.
-    pub const QUICKSTART: ScanSet = ScanSet { ct_patients: 12, mr_patients: 16, pictures: 48, picture_size: 112 };
+    pub const QUICKSTART: ScanSet = ScanSet { ct_patients: 24, mr_patients: 16, pictures: 96, picture_size: 112 };
     /// The least that has every class, for tests.
     pub const TINY: ScanSet = ScanSet { ct_patients: 2, mr_patients: 2, pictures: 6, picture_size: 64 };
 }
