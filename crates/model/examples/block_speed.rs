@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 use gmai_model::fused::packed_attention;
 use gmai_model::initialise::Initialiser;
 use gmai_model::internlm2::TokenContext;
+use gmai_model::layers::{attention, packed_causal_mask};
 use gmai_model::{GmaiVl, Parameters, device};
 use std::time::Instant;
 
@@ -50,6 +51,16 @@ fn main() {
         let leaf = packed.clone().autodiff().require_grad();
         let mut taken = packed_attention(leaf.clone(), layout.clone()).sum().backward();
         leaf.grad_remove(&mut taken).unwrap().into_data();
+    });
+    // The same attention composed of burn operations, dense over each row with a mask.
+    let mask = packed_causal_mask(&samples, &device);
+    let heads = |name: &str, count: usize| init.normal::<4>(name, [rows, count, tokens, 32], 1.0);
+    let (q, k, v) = (heads("q", 6), heads("k", 2), heads("v", 2));
+    time("composed attention forward + backward", || {
+        let leaf = |x: &Tensor<4>| x.clone().autodiff().require_grad();
+        let (q, k, v) = (leaf(&q), leaf(&k), leaf(&v));
+        let mut taken = attention(q.clone(), k, v, Some(&mask)).sum().backward();
+        q.grad_remove(&mut taken).unwrap().into_data();
     });
     let feed_forward = block.feed_forward.clone();
     time("feed forward, forward", || {
