@@ -11,7 +11,7 @@ folder="${1:-out/tour}"
 gmai() {
   echo
   echo "\$ gmai $*"
-  target/release/gmai "$@"
+  "${CARGO_TARGET_DIR:-target}/release/gmai" "$@"
 }
 
 gmai doctor
