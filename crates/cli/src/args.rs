@@ -33,6 +33,8 @@ pub enum Command {
     Dataset(DatasetCommand),
     /// Train a model as a recipe says.
     Train(TrainArguments),
+    /// Train models that differ in their stages and compare them on the same questions.
+    Ablation(AblationArguments),
     /// Ask a model a dataset's questions, judge the answers, write the report.
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -175,6 +177,25 @@ pub struct TrainArguments {
     /// Replace one value of the recipe, e.g. `seed=3` or `stage.0.epochs=2`. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+}
+
+/// Arguments of `gmai ablation`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  gmai ablation configs/recipe/ablation.toml --data out/open-data --out runs/ablation\n\nThe same command goes on where it was stopped."
+)]
+pub struct AblationArguments {
+    /// The TOML file: a recipe, and rows of stages.
+    pub config: PathBuf,
+    /// Dataset folder that `gmai curate` made.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder for models, replies and the table.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Ask at most this many questions of each source, spread evenly; all by default.
+    #[arg(long, value_name = "N")]
+    pub per_source: Option<usize>,
 }
 
 /// Commands of the evaluation.

@@ -157,7 +157,7 @@ pub fn score(folder: &Path) -> Result<Summary> {
     let questions = gmai_eval::read_questions(&folder.join("questions.jsonl"))?;
     let mut verdicts = Vec::new();
     for control in [Control::Real, Control::Blank] {
-        let replies = gmai_eval::read_replies(&folder.join(control.file_name()))?;
+        let replies = read_replies(folder, control, &note)?;
         let judged = gmai_eval::score(&questions, &replies);
         gmai_eval::write_verdicts(&verdict_file(folder, control), &judged)?;
         verdicts.push(judged);
@@ -170,7 +170,15 @@ pub fn score(folder: &Path) -> Result<Summary> {
     Ok(summary)
 }
 
-fn verdict_file(folder: &Path, control: Control) -> PathBuf {
+/// Stored replies of the weights that the run was about: the folder may hold those of others too.
+fn read_replies(folder: &Path, control: Control, note: &RunNote) -> Result<Vec<Reply>> {
+    let mut replies = gmai_eval::read_replies(&folder.join(control.file_name()))?;
+    replies.retain(|reply| Some(&reply.checkpoint) == note.checkpoint.as_ref());
+    Ok(replies)
+}
+
+/// The file of the verdicts on the replies to one kind of picture.
+pub fn verdict_file(folder: &Path, control: Control) -> PathBuf {
     folder.join(format!("verdicts-{}.jsonl", control.key()))
 }
 
@@ -192,7 +200,7 @@ pub fn report(folder: &Path, run: Option<&Path>) -> Result<()> {
     let summary: Summary = read_json(&folder.join("summary.json"))?;
     let stored = gmai_eval::read_questions(&folder.join("questions.jsonl"))?;
     let verdicts = gmai_eval::read_verdicts(&verdict_file(folder, Control::Real))?;
-    let replies = gmai_eval::read_replies(&folder.join(Control::Real.file_name()))?;
+    let replies = read_replies(folder, Control::Real, &note)?;
     let run = run.or(note.run.as_deref());
     let curves = run.map(curves::read).transpose()?.unwrap_or_default();
     let picked = gmai_eval::pick_examples(&stored, &verdicts, NUM_EXAMPLES);

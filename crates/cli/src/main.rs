@@ -7,6 +7,7 @@
 //! <command>.rs  one file per command
 //! ```
 
+mod ablation;
 mod args;
 mod chat;
 mod curate;
@@ -65,6 +66,7 @@ fn carry_out(command: &Command, output: Output) -> anyhow::Result<()> {
         Command::Curate(arguments) => curate::run(arguments, output),
         Command::Dataset(command) => dataset::run(command, output),
         Command::Train(arguments) => train::run(arguments, output),
+        Command::Ablation(arguments) => ablation::run(arguments, output),
         Command::Eval(command) => eval::run(command, output),
         Command::Chat(arguments) => chat::run(arguments, output),
         Command::Model(command) => model::run(command, output),

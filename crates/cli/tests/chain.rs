@@ -176,6 +176,57 @@ fn a_run_that_was_stopped_goes_on_to_the_same_model() {
     assert!(weights("whole") == weights("again"));
 }
 
+const ABLATION: &str = r#"
+recipe = "recipe.toml"
+[[row]]
+name = "I"
+stages = ["alignment"]
+[[row]]
+name = "I + III"
+stages = ["alignment", "tuning"]
+"#;
+
+#[test]
+fn an_ablation_trains_shared_stages_once_and_compares_the_rows() {
+    let place = Place::new("ablation");
+    write_quickstart_data(&place.0.join("scans"), 3, ScanSet::TINY).unwrap();
+    for (name, text) in [("curate.toml", CURATE_CONFIG), ("recipe.toml", RECIPE), ("ablation.toml", ABLATION)] {
+        fs::write(place.at(name), text).unwrap();
+    }
+    let data = place.at("dataset");
+    succeeds(&["curate", &place.at("curate.toml"), "--out", &data]);
+    let out = place.at("ablation");
+    let run = || json(&["ablation", &place.at("ablation.toml"), "--data", &data, "--out", &out, "--json"]);
+    let rows = run();
+    assert_eq!(rows[0]["name"], "I");
+    assert!(rows[0]["scores"][0]["difference"].is_array() && rows[1]["scores"][0]["difference"].is_null());
+    let models = fs::read_dir(place.0.join("ablation/models")).unwrap().count();
+    assert_eq!(models, 2, "the alignment is trained once for both rows");
+    assert!(fs::read_to_string(place.0.join("ablation/ablation.md")).unwrap().contains("| I + III |"));
+    assert_eq!(rows, run(), "a second run finds everything there");
+
+    fs::write(place.at("ablation.toml"), ABLATION.replace("\"tuning\"", "\"tunnig\"")).unwrap();
+    let message = fails(&["ablation", &place.at("ablation.toml"), "--data", &data, "--out", &out]);
+    assert!(message.contains("tunnig") && message.contains("ablation.toml"), "{message}");
+}
+
+/// Every recipe and curate config of the repository is accepted by the code that reads it.
+#[test]
+fn committed_configs_load() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let files = |folder: &str| {
+        let entries = fs::read_dir(configs.join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect::<Vec<_>>()
+    };
+    for path in files("recipe").iter().filter(|path| !path.ends_with("ablation.toml")) {
+        gmai_train::Recipe::load(path).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let variables = std::collections::BTreeMap::from([("GMAI_SHARED".to_owned(), "shared".to_owned())]);
+    for path in files("curate") {
+        gmai_curate::Config::load(&path, &variables).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_writes_a_checkpoint_that_a_second_run_goes_on_from() {
