@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 use burn::tensor::Tensor;
 use gmai_model::fused::packed_attention;
+use gmai_model::gmai_vl::TokenRows;
 use gmai_model::initialise::Initialiser;
 use gmai_model::internlm2::TokenContext;
 use gmai_model::layers::{attention, packed_causal_mask};
@@ -30,7 +31,10 @@ fn main() {
     let x: Tensor<3> = init.normal("x", [rows, tokens, 192], 1.0);
     let samples: Vec<Vec<u32>> = vec![(0..tokens as u32).map(|t| t / 100).collect(); rows];
     let positions = vec![(0..tokens).collect::<Vec<usize>>(); rows];
-    let context = gmai_model::internlm2::packed_context(&model.config.text_config, &positions, &samples, &device);
+    let branches = vec![vec![0; tokens]; rows];
+    let packed_rows =
+        TokenRows { samples: samples.clone(), branches: branches.clone(), positions, ..TokenRows::default() };
+    let context = gmai_model::internlm2::packed_context(&model.config.text_config, &packed_rows, &device);
     let block = model.language_model.model.layers[0].clone();
     time("block forward", || {
         block.forward(x.clone(), &context, None).into_data();
@@ -53,7 +57,7 @@ fn main() {
         leaf.grad_remove(&mut taken).unwrap().into_data();
     });
     // The same attention composed of burn operations, dense over each row with a mask.
-    let mask = packed_causal_mask(&samples, &device);
+    let mask = packed_causal_mask(&samples, &branches, &device);
     let heads = |name: &str, count: usize| init.normal::<4>(name, [rows, count, tokens, 32], 1.0);
     let (q, k, v) = (heads("q", 6), heads("k", 2), heads("v", 2));
     time("composed attention forward + backward", || {

@@ -259,6 +259,7 @@ impl VisionAttention {
             groups: (0..self.num_heads).map(group).collect(),
             causal: false,
             samples: (0..batch).map(|picture| picture * tokens..(picture + 1) * tokens).collect(),
+            branches: Vec::new(),
             rotary: None,
         }
     }

@@ -28,7 +28,7 @@ pub struct GmaiVl {
 parameters!(GmaiVl { vision_tower, multi_modal_projector, language_model });
 
 /// A batch of token rows, all of one length.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TokenRows {
     /// Ids, image tokens expanded. `[B][T]`
     pub input_ids: Vec<Vec<u32>>,
@@ -36,6 +36,8 @@ pub struct TokenRows {
     pub positions: Vec<Vec<usize>>,
     /// Number of the sample each token belongs to. `[B][T]`
     pub samples: Vec<Vec<u32>>,
+    /// Branch of the sample each token belongs to: a token sees earlier ones of its own branch and of branch 0, the shared beginning. `[B][T]`
+    pub branches: Vec<Vec<u32>>,
 }
 
 impl TokenRows {
@@ -45,6 +47,7 @@ impl TokenRows {
             input_ids: sequences.to_vec(),
             positions: sequences.iter().map(|ids| (0..ids.len()).collect()).collect(),
             samples: sequences.iter().map(|ids| vec![0; ids.len()]).collect(),
+            branches: sequences.iter().map(|ids| vec![0; ids.len()]).collect(),
         }
     }
 
@@ -156,7 +159,7 @@ impl GmaiVl {
 
     /// Positions and visibility of packed rows, shared by all blocks.
     pub fn context(&self, rows: &TokenRows) -> TokenContext {
-        packed_context(&self.config.text_config, &rows.positions, &rows.samples, &self.device)
+        packed_context(&self.config.text_config, rows, &self.device)
     }
 
     /// New tokens `[B, T, D]` of sequences whose earlier tokens are in `cache`, through all blocks.

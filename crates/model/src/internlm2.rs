@@ -4,6 +4,7 @@
 
 use crate::config::TextConfig;
 use crate::fused::{self, AttentionLayout, HeadGroup};
+use crate::gmai_vl::TokenRows;
 use crate::initialise::Initialiser;
 use crate::kv_cache::LayerCache;
 use crate::layers::{
@@ -233,20 +234,16 @@ impl FeedForward {
     }
 }
 
-/// Context of packed rows without a cache: causal, closed between samples. `positions[b][t]` restarts with each sample `samples[b][t]`.
-pub fn packed_context(
-    config: &TextConfig,
-    positions: &[Vec<usize>],
-    samples: &[Vec<u32>],
-    device: &Device,
-) -> TokenContext {
+/// Context of packed rows without a cache: causal, closed between samples and between the branches of one.
+pub fn packed_context(config: &TextConfig, rows: &TokenRows, device: &Device) -> TokenContext {
+    let positions = &rows.positions;
     let longest = positions.iter().flatten().max().map_or(0, |position| position + 1);
     let angles = rotary_angles(config, positions, longest);
     if !fused::is_available(device) {
         let rope = RotaryPositions::new(&angles, positions.len(), device);
         return TokenContext::Composed(Box::new(ComposedContext {
             rope,
-            mask: Some(packed_causal_mask(samples, device)),
+            mask: Some(packed_causal_mask(&rows.samples, &rows.branches, device)),
         }));
     }
     let (groups, head_dim) = (config.num_query_groups(), config.head_dim());
@@ -260,7 +257,8 @@ pub fn packed_context(
         row_width: config.num_key_value_heads * slots * head_dim,
         groups: (0..config.num_key_value_heads).map(group).collect(),
         causal: true,
-        samples: sample_ranges(samples),
+        samples: sample_ranges(&rows.samples),
+        branches: rows.branches.concat(),
         rotary: Some(angles.into()),
     }))
 }

@@ -107,15 +107,16 @@ pub type AttentionMask = Tensor<4, Bool>;
 /// Builds the mask of packed rows: causal, and closed between samples.
 ///
 /// `samples[b][t]` is the number of the sample that token t of row b belongs to; padding ([`PADDING`]) is a sample of its own.
-pub fn packed_causal_mask(samples: &[Vec<u32>], device: &Device) -> AttentionMask {
+/// `branches[b][t]` is its branch within the sample: branch 0 is seen by all branches, the others only by themselves.
+pub fn packed_causal_mask(samples: &[Vec<u32>], branches: &[Vec<u32>], device: &Device) -> AttentionMask {
     let batch = samples.len();
     let tokens = samples.first().map_or(0, Vec::len);
     let mut hidden = vec![true; batch * tokens * tokens];
-    for (row, sample) in samples.iter().enumerate() {
+    for (row, (sample, branch)) in samples.iter().zip(branches).enumerate() {
         for query in 0..tokens {
             let line = &mut hidden[(row * tokens + query) * tokens..][..tokens];
             for (key, cell) in line.iter_mut().enumerate().take(query + 1) {
-                *cell = sample[key] != sample[query];
+                *cell = sample[key] != sample[query] || (branch[key] != 0 && branch[key] != branch[query]);
             }
         }
     }
@@ -236,7 +237,7 @@ mod tests {
 
     #[test]
     fn packed_mask_is_causal_and_closed_between_samples() {
-        let mask = packed_causal_mask(&[vec![0, 0, 1]], &cpu());
+        let mask = packed_causal_mask(&[vec![0, 0, 1]], &[vec![0; 3]], &cpu());
         let visible: Vec<bool> = mask.into_data().iter::<bool>().map(|hidden| !hidden).collect();
         assert_eq!(visible, [true, false, false, true, true, false, false, false, true]);
     }

@@ -3,7 +3,7 @@
 use crate::batch::pack;
 use crate::error::{Error, Result};
 use crate::recipe::{Objective, Stage};
-use gmai_processor::{Pixels, Processor};
+use gmai_processor::{IGNORE, Pixels, Processor};
 use gmai_schema::conversation::IMAGE_MARKER;
 use gmai_schema::{Conversation, Form, Progress, Role, Split, Turn};
 use gmai_shard::{EncodedImage, Reader};
@@ -25,6 +25,19 @@ pub struct Example {
     pub images: Vec<usize>,
     /// How many of the ids are image tokens.
     pub num_image_tokens: usize,
+    /// The beginning that it may share with others in a row.
+    pub opening: Option<Opening>,
+}
+
+/// A beginning that ends with a picture and is the same for all conversations about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// Number of the beginning: equal numbers mean equal ids and the same picture.
+    pub number: usize,
+    /// Its tokens.
+    pub num_tokens: usize,
+    /// Of these, image tokens.
+    pub num_image_tokens: usize,
 }
 
 impl Example {
@@ -36,6 +49,19 @@ impl Example {
     /// Whether there is no token.
     pub fn is_empty(&self) -> bool {
         self.input_ids.is_empty()
+    }
+
+    /// Whether it begins as `other` does.
+    pub fn shares_opening(&self, other: &Example) -> bool {
+        self.opening.is_some() && self.opening == other.opening
+    }
+
+    /// Tokens that it adds to a row after `previous`, which stands before it there.
+    pub fn len_after(&self, previous: Option<&Example>) -> usize {
+        match (self.opening, previous) {
+            (Some(opening), Some(previous)) if self.shares_opening(previous) => self.len() - opening.num_tokens,
+            _ => self.len(),
+        }
     }
 }
 
@@ -142,6 +168,7 @@ impl Corpus {
         let before = encoded.len();
         dataset.examples = encoded.into_iter().filter(|example| example.len() <= max_length).collect();
         dataset.skipped.insert("longer than max_length", before - dataset.examples.len());
+        number_openings(&mut dataset.examples);
         Ok(dataset)
     }
 }
@@ -150,7 +177,26 @@ impl Corpus {
 fn encode(conversation: &Conversation, images: &[usize], processor: &Processor) -> Result<Example> {
     let encoded = processor.encode(&conversation.turns, images.len())?;
     let num_image_tokens = encoded.image_spans.iter().map(ExactSizeIterator::len).sum();
-    Ok(Example { input_ids: encoded.input_ids, labels: encoded.labels, images: images.to_vec(), num_image_tokens })
+    let opening = encoded.image_spans.first().map(|span| Opening {
+        number: 0,
+        num_tokens: span.end,
+        num_image_tokens: span.len(),
+    });
+    // What is learned right after a shared beginning would need a target there for each conversation.
+    let opening = opening.filter(|opening| encoded.labels.iter().take(opening.num_tokens + 1).all(|&id| id == IGNORE));
+    let (input_ids, labels, images) = (encoded.input_ids, encoded.labels, images.to_vec());
+    Ok(Example { input_ids, labels, images, num_image_tokens, opening })
+}
+
+/// Gives equal beginnings equal numbers.
+fn number_openings(examples: &mut [Example]) {
+    let mut numbers: HashMap<(usize, Vec<u32>), usize> = HashMap::new();
+    for example in examples {
+        let Some(opening) = &mut example.opening else { continue };
+        let next = numbers.len();
+        let beginning = example.input_ids[..opening.num_tokens].to_vec();
+        opening.number = *numbers.entry((example.images[0], beginning)).or_insert(next);
+    }
 }
 
 /// Times that the conversations of a record are laid out anew for language pretraining.
@@ -182,7 +228,7 @@ fn documents(chosen: &[&(Conversation, Vec<usize>)], processor: &Processor, max_
             for layout in 0..LAYOUTS {
                 let mut order: Vec<usize> = (0..pieces.len()).collect();
                 order.shuffle(&mut ChaCha8Rng::from_seed(Sha256::digest(format!("{record}/{layout}")).into()));
-                for row in pack(&order, |piece| pieces[piece].len(), max_length) {
+                for row in pack(&order, |_, piece| pieces[piece].len(), max_length) {
                     let input_ids = row.iter().flat_map(|&piece| pieces[piece].iter().copied()).collect::<Vec<u32>>();
                     let labels = input_ids.iter().map(|&id| i64::from(id)).collect();
                     examples.push(Example { input_ids, labels, ..Example::default() });
@@ -228,6 +274,11 @@ impl Dataset<'_> {
         }
         let pairs: f64 = counts.values().map(|&count| (count as f64).powi(2)).sum();
         pairs / (self.captions.len().max(1) as f64).powi(2)
+    }
+
+    /// Tokens that `sample` adds to a row in which `previous` stands before it.
+    pub fn len_after(&self, previous: Option<usize>, sample: usize) -> usize {
+        self.examples[sample].len_after(previous.map(|previous| &self.examples[previous]))
     }
 
     /// Refuses an empty dataset.

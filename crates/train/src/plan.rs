@@ -44,13 +44,17 @@ impl Schedule {
         let mut left = stage.epochs;
         let mut epoch = 0_u64;
         while left > 0.0 {
-            let mut order: Vec<usize> = (0..dataset.examples.len()).collect();
             let seed = Sha256::digest(format!("{}/{}/{epoch}", recipe.seed, stage.name));
-            order.shuffle(&mut ChaCha8Rng::from_seed(seed.into()));
+            let mut rng = ChaCha8Rng::from_seed(seed.into());
+            let mut order: Vec<usize> = (0..dataset.examples.len()).collect();
+            order.shuffle(&mut rng);
+            if stage.conversations_per_image > 1 {
+                order = side_by_side(&order, dataset, stage.conversations_per_image, &mut rng);
+            }
             order.truncate((dataset.examples.len() as f64 * left.min(1.0)).ceil() as usize);
             let rows = match stage.objective {
                 Objective::Contrastive => order.into_iter().map(|sample| vec![sample]).collect(),
-                _ => pack(&order, |sample| dataset.examples[sample].len(), recipe.max_length),
+                _ => pack(&order, |previous, sample| dataset.len_after(previous, sample), recipe.max_length),
             };
             let mut batches: Vec<Vec<Vec<usize>>> = rows.chunks(stage.batch_rows).map(<[_]>::to_vec).collect();
             // A last batch below half size would be a noisy step; its samples come up again in the next epoch.
@@ -63,6 +67,27 @@ impl Schedule {
         }
         Schedule { steps }
     }
+}
+
+/// Puts up to `count` samples that share a beginning side by side, in an order as random as before.
+fn side_by_side(order: &[usize], dataset: &Dataset<'_>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut bundles: Vec<Vec<usize>> = Vec::new();
+    let mut open: BTreeMap<usize, usize> = BTreeMap::new();
+    for &sample in order {
+        let opening = dataset.examples[sample].opening;
+        let place = opening.and_then(|opening| open.get(&opening.number).copied());
+        match place.filter(|&place| bundles[place].len() < count) {
+            Some(place) => bundles[place].push(sample),
+            None => {
+                if let Some(opening) = opening {
+                    open.insert(opening.number, bundles.len());
+                }
+                bundles.push(vec![sample]);
+            }
+        }
+    }
+    bundles.shuffle(rng);
+    bundles.concat()
 }
 
 /// Identity of a run: the same recipe over the same dataset, from the same start.

@@ -160,9 +160,16 @@ pub struct Stage {
     /// Forms of conversation to train on; all when empty.
     #[serde(default)]
     pub forms: Vec<Form>,
+    /// Conversations about one picture that share its image tokens in a row, at most; see [`crate::batch`]. 1 computes a picture anew for each.
+    #[serde(default = "one")]
+    pub conversations_per_image: usize,
     /// Whether block inputs are kept and blocks run again in the backward pass: less memory, more time.
     #[serde(default)]
     pub recompute: bool,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// What a stage minimises.
@@ -244,6 +251,9 @@ impl Recipe {
             }
             if stage.batch_rows == 0 || stage.micro_batch_rows == Some(0) {
                 return refuse(field("batch_rows"), "must be at least 1");
+            }
+            if stage.conversations_per_image == 0 {
+                return refuse(field("conversations_per_image"), "must be at least 1");
             }
             let wanted: &[Part] = match stage.objective {
                 Objective::Instruction => &[Part::Vision, Part::Projector, Part::Language],

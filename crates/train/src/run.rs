@@ -20,6 +20,7 @@ use gmai_model::{Config, GmaiVl, Parameters, device};
 use gmai_processor::{ImageConfig, Processor, ProcessorConfig, train_tokenizer};
 use gmai_schema::Progress;
 use gmai_shard::Reader;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -296,7 +297,7 @@ impl StageRun<'_> {
             num_samples: dataset.examples.len(),
             skipped: dataset.skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
             num_steps: schedule.steps.len(),
-            num_tokens: schedule.steps.iter().flatten().flatten().map(|&sample| dataset.examples[sample].len()).sum(),
+            num_tokens: schedule.steps.iter().flatten().map(|row| tokens(row, dataset)).sum(),
             num_trainable,
             num_parameters,
         }
@@ -354,6 +355,12 @@ fn factor_at(recipe: &Recipe, step: usize, plan: &StagePlan) -> f64 {
     factor(step, plan.num_steps, recipe.optimizer.warmup_share)
 }
 
+/// Tokens of a row, a shared beginning counted once.
+fn tokens(row: &[usize], dataset: &Dataset<'_>) -> usize {
+    let previous = std::iter::once(None).chain(row.iter().copied().map(Some));
+    row.iter().zip(previous).map(|(&sample, previous)| dataset.len_after(previous, sample)).sum()
+}
+
 fn new_head(model: &GmaiVl, match_rate: f64, seed: u64) -> ContrastiveHead {
     ContrastiveHead::new(&model.config, match_rate, &Initialiser::new(seed, model.device()))
 }
@@ -398,7 +405,7 @@ fn text_features(
     let captions = &dataset.captions;
     let order: Vec<usize> = (0..captions.len()).collect();
     let mut features = vec![Vec::new(); captions.len()];
-    let rows = pack(&order, |sample| captions[sample].input_ids.len(), max_length);
+    let rows = pack(&order, |_, sample| captions[sample].input_ids.len(), max_length);
     for (done, rows) in rows.chunks(ROWS_AT_ONCE).enumerate() {
         let (packed, places) = caption_rows(rows, dataset);
         let hidden = model.decode(&packed, model.embed(&packed, None)?);
@@ -414,7 +421,32 @@ fn text_features(
         let (done, total) = ((done * ROWS_AT_ONCE + packed.input_ids.len()) as u64, order.len() as u64);
         on_progress(Progress { phase: "text features".into(), done: done.min(total), total, note: String::new() });
     }
-    Ok(features)
+    let facts: Vec<&str> = captions.iter().map(|caption| caption.facts.as_str()).collect();
+    Ok(contrast(&features, &facts))
+}
+
+/// Makes mean-pooled text features tell facts apart: the mean over the wordings of each fact (CLIP's prompt ensembling, arXiv 2103.00020
+/// section 3.1.4), then every dimension centred and scaled over the facts. Mean states of a decoder are nearly parallel without it.
+fn contrast(features: &[Vec<f32>], facts: &[&str]) -> Vec<Vec<f32>> {
+    let width = features.first().map_or(0, Vec::len);
+    let mut means: BTreeMap<&str, (Vec<f32>, f32)> = BTreeMap::new();
+    for (feature, &fact) in features.iter().zip(facts) {
+        let (sum, count) = means.entry(fact).or_insert_with(|| (vec![0.0; width], 0.0));
+        sum.iter_mut().zip(feature).for_each(|(sum, value)| *sum += value);
+        *count += 1.0;
+    }
+    for (sum, count) in means.values_mut() {
+        sum.iter_mut().for_each(|value| *value /= *count);
+    }
+    let num_facts = means.len().max(1) as f32;
+    for dimension in 0..width {
+        let centre = means.values().map(|(mean, _)| mean[dimension]).sum::<f32>() / num_facts;
+        let variance = means.values().map(|(mean, _)| (mean[dimension] - centre).powi(2)).sum::<f32>() / num_facts;
+        for (mean, _) in means.values_mut() {
+            mean[dimension] = (mean[dimension] - centre) / variance.sqrt().max(1e-6);
+        }
+    }
+    facts.iter().map(|fact| means[fact].0.clone()).collect()
 }
 
 type Places = Vec<(usize, std::ops::Range<usize>)>;
@@ -423,7 +455,7 @@ type Places = Vec<(usize, std::ops::Range<usize>)>;
 fn caption_rows(rows: &[Vec<usize>], dataset: &Dataset<'_>) -> (TokenRows, Places) {
     let length = |sample: usize| dataset.captions[sample].input_ids.len();
     let tokens = rows.iter().map(|row| row.iter().map(|&sample| length(sample)).sum::<usize>()).max().unwrap_or(0);
-    let mut packed = TokenRows { input_ids: Vec::new(), positions: Vec::new(), samples: Vec::new() };
+    let mut packed = TokenRows::default();
     let mut places = Vec::new();
     for (row_index, row) in rows.iter().enumerate() {
         let (mut ids, mut positions, mut samples) = (Vec::new(), Vec::new(), Vec::new());
@@ -439,6 +471,7 @@ fn caption_rows(rows: &[Vec<usize>], dataset: &Dataset<'_>) -> (TokenRows, Place
         ids.resize(tokens, 0);
         packed.input_ids.push(ids);
         packed.positions.push(positions);
+        packed.branches.push(vec![0; samples.len()]);
         packed.samples.push(samples);
     }
     (packed, places)

@@ -24,6 +24,7 @@ fn stage(trainable: &[Part], learning_rate: f64, recompute: bool) -> Stage {
         batch_rows: 3,
         micro_batch_rows: None,
         forms: Vec::new(),
+        conversations_per_image: 1,
         recompute,
     }
 }
@@ -57,7 +58,7 @@ fn made_up_batch(model: &GmaiVl) -> PackedBatch {
     };
     let rows = [vec![sample(1, true), sample(2, false)], vec![sample(3, true)]];
     let tokens = 2 * 12 + image.len();
-    let mut packed = TokenRows { input_ids: Vec::new(), positions: Vec::new(), samples: Vec::new() };
+    let mut packed = TokenRows::default();
     let mut targets = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let (mut ids, mut positions, mut samples) = (Vec::new(), Vec::new(), Vec::new());
@@ -74,6 +75,7 @@ fn made_up_batch(model: &GmaiVl) -> PackedBatch {
         ids.resize(tokens, 0);
         packed.input_ids.push(ids);
         packed.positions.push(positions);
+        packed.branches.push(vec![0; samples.len()]);
         packed.samples.push(samples);
     }
     let size = model.config.vision_config.image_size;

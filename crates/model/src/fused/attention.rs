@@ -19,6 +19,8 @@ pub struct AttentionLayout {
     pub causal: bool,
     /// Samples as ranges of flattened tokens, ascending and disjoint. Tokens outside get 0.
     pub samples: Vec<Range<usize>>,
+    /// Branch of each flattened token within its sample; empty when no sample has branches. A causal token sees branch 0 and its own.
+    pub branches: Vec<u32>,
     /// Rotation of queries and keys, if any.
     pub rotary: Option<Rotary>,
 }
@@ -63,7 +65,7 @@ impl AttentionLayout {
             let mut first_head = 0;
             for group in &self.groups {
                 let Loaded { q, k, v } = self.load(rows, sample, group);
-                let weights = self.weights(&q, &k, sample.len());
+                let weights = self.weights(&q, &k, sample);
                 let mut mixed = vec![0.0; q.len()];
                 multiply(&mut mixed, Matrix::rows(&weights, sample.len()), Matrix::rows(&v, self.head_dim), 1.0);
                 self.store(
@@ -105,7 +107,7 @@ impl AttentionLayout {
     ) {
         let (n, head_dim) = (sample.len(), self.head_dim);
         let Loaded { q, k, v } = self.load(rows, sample, group);
-        let weights = self.weights(&q, &k, n); // [G n, n]
+        let weights = self.weights(&q, &k, sample); // [G n, n]
         let (mut dq, mut dk, mut dv) = (vec![0.0; q.len()], vec![0.0; k.len()], vec![0.0; v.len()]);
         let dmixed = Matrix::rows(mixed_gradient, head_dim); // [G n, C]
         multiply(&mut dv, Matrix::rows(&weights, n).transposed(), dmixed, 1.0);
@@ -166,12 +168,20 @@ impl AttentionLayout {
     }
 
     /// Softmax of scores, `[G n, n]`; 0 where a token is not seen.
-    fn weights(&self, q: &[f32], k: &[f32], n: usize) -> Vec<f32> {
+    fn weights(&self, q: &[f32], k: &[f32], sample: &Range<usize>) -> Vec<f32> {
+        let n = sample.len();
+        let branches = self.branches.get(sample.clone()).unwrap_or_default();
+        let num_shared = branches.iter().take_while(|&&branch| branch == 0).count();
         let mut scores = vec![0.0; q.len() / self.head_dim * n];
         multiply(&mut scores, Matrix::rows(q, self.head_dim), Matrix::rows(k, self.head_dim).transposed(), 1.0);
         for (index, row) in scores.chunks_exact_mut(n).enumerate() {
             let seen = if self.causal { index % n + 1 } else { n };
             let (visible, hidden) = row.split_at_mut(seen);
+            if num_shared < seen && branches.len() == n {
+                let own = branches[index % n];
+                let start = num_shared + branches[num_shared..seen].iter().take_while(|&&branch| branch != own).count();
+                visible[num_shared..start].fill(f32::NEG_INFINITY);
+            }
             softmax(visible);
             hidden.fill(0.0);
         }
@@ -328,6 +338,7 @@ mod tests {
             groups: vec![group(0), group(16)],
             causal: true,
             samples: vec![0..3, 3..7],
+            branches: Vec::new(),
             rotary: Some(Rotary {
                 cos: angles.iter().map(|angle| angle.cos()).collect(),
                 sin: angles.iter().map(|angle| angle.sin()).collect(),
@@ -362,8 +373,36 @@ mod tests {
     }
 
     #[test]
+    fn branches_see_the_shared_beginning_and_themselves() {
+        // Two branches after one shared token give what each would give alone after it.
+        let mut branched = layout();
+        (branched.samples, branched.branches) = (vec![0..7], vec![0, 1, 1, 1, 2, 2, 2, 0]);
+        let rows = wave(8 * 32, 0.0);
+        let together = branched.forward(&rows);
+        let rotary = branched.rotary.clone().unwrap();
+        let alone = |tokens: &[usize]| {
+            let pick = |values: &[f32], width: usize| -> Vec<f32> {
+                tokens.iter().flat_map(|&token| values[token * width..(token + 1) * width].to_vec()).collect()
+            };
+            let mut layout = layout();
+            layout.samples = vec![0..tokens.len()];
+            layout.rotary = Some(Rotary { cos: pick(&rotary.cos, 2), sin: pick(&rotary.sin, 2) });
+            (layout.forward(&pick(&rows, 32)), pick(&together, 16))
+        };
+        for tokens in [[0, 1, 2, 3], [0, 4, 5, 6]] {
+            let (want, got) = alone(&tokens);
+            assert!(want.iter().zip(&got).all(|(a, b)| (a - b).abs() < 1e-6), "{tokens:?}");
+        }
+    }
+
+    #[test]
     fn gradient_equals_finite_differences() {
-        let layout = layout();
+        for branches in [Vec::new(), vec![0, 1, 2, 0, 1, 2, 2, 0]] {
+            gradient_check(AttentionLayout { branches, ..layout() });
+        }
+    }
+
+    fn gradient_check(layout: AttentionLayout) {
         let rows = wave(8 * 32, 0.3);
         let weights = wave(8 * 16, 1.1);
         let objective =
