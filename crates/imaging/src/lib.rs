@@ -15,6 +15,7 @@ mod dicom;
 mod digest;
 mod elements;
 mod error;
+mod jpeg;
 mod label;
 mod limits;
 mod mask;
@@ -27,6 +28,7 @@ mod render;
 mod series;
 mod sniff;
 mod stack;
+mod tiff;
 mod volume;
 mod window;
 
@@ -37,6 +39,7 @@ pub use limits::Limits;
 pub use mask::{Component, Mask, PixelBox, read_mask};
 pub use orient::Affine;
 pub use plane::{DisplaySize, Geometry, LabelPlane, Plane};
+pub use raster::DeepGrey;
 pub use render::render;
 pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series};
 pub use sniff::{FileKind, sniff};
@@ -80,7 +83,8 @@ pub enum Content {
 
 /// Reads an image file of any format.
 ///
-/// - PNG, JPEG, TIFF, BMP, WebP: a picture; EXIF orientation applied, alpha dropped, 16-bit grey stretched to its range.
+/// - PNG, JPEG, TIFF, BMP, WebP: a picture, with Pillow's values; alpha dropped, orientation applied in TIFF and not in the
+///   other formats (as the processors of published checkpoints see it), 16-bit grey stretched to its range ([`DeepGrey::Stretch`]).
 /// - NIfTI: a volume in patient orientation, rescaled; of several volumes the first, with a note.
 /// - DICOM with one frame, or colour: a picture, rescaled and windowed as the file says (else its full range), MONOCHROME1
 ///   inverted, palettes and YBR turned to RGB. DICOM with several grey frames: a volume.
@@ -94,7 +98,7 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Scan> {
             let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
             Ok(Scan {
                 kind,
-                content: Content::Picture(raster::decode(path, &bytes, limits)?),
+                content: Content::Picture(raster::decode(path, &bytes, DeepGrey::Stretch, limits)?),
                 modality: None,
                 patient: None,
                 study: None,
@@ -105,6 +109,13 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Scan> {
             })
         }
     }
+}
+
+/// Reads a PNG, JPEG, TIFF, BMP or WebP file as 8-bit RGB, with a rule of one's own for 16-bit grey.
+pub fn read_picture(path: &Path, deep_grey: DeepGrey, limits: &Limits) -> Result<Rgb8> {
+    limits.check_file(path)?;
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    raster::decode(path, &bytes, deep_grey, limits)
 }
 
 /// What chat and review pages show of a file or of a folder with one DICOM series: a picture as it is; of a volume the

@@ -1,12 +1,24 @@
-//! PNG, JPEG, TIFF, BMP and WebP files.
+//! PNG, JPEG, TIFF, BMP and WebP files, with the values that Pillow's `open(...).convert("RGB")` gives: what the published processors saw.
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::sniff::FileKind;
+use crate::{jpeg, tiff};
 use gmai_schema::Rgb8;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+/// What becomes of grey values above 255 in a picture file of 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeepGrey {
+    /// The smallest value of the picture becomes black, the largest white: such files hold 10 to 14 bits of a detector, rarely all 16.
+    #[default]
+    Stretch,
+    /// What is above 255 is white, as Pillow's `convert("RGB")` does: for comparison with reference implementations.
+    Clip,
+}
 
 /// Grey values as stored: 8 bits (0 to 255) or 16 bits (0 to 65535).
 pub(crate) struct Grey {
@@ -15,61 +27,99 @@ pub(crate) struct Grey {
     pub(crate) values: Vec<u16>,
 }
 
-/// Decodes a picture to 8-bit RGB. Alpha is dropped (as Pillow's `convert("RGB")` does), EXIF orientation is applied;
-/// 16-bit grey is stretched from its smallest to its largest value.
-pub(crate) fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Rgb8> {
-    let picture = match decode_any(path, bytes, limits)? {
-        DynamicImage::ImageLuma16(grey) => stretch(grey.width(), grey.height(), grey.into_raw()),
-        DynamicImage::ImageLumaA16(grey) => {
-            let (width, height) = grey.dimensions();
-            stretch(width, height, grey.into_raw().into_iter().step_by(2).collect())
-        }
-        other => other,
+/// A decoded picture.
+#[derive(Debug)]
+pub(crate) struct Raster {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) values: Values,
+}
+
+/// Its values, row by row.
+#[derive(Debug)]
+pub(crate) enum Values {
+    /// 8-bit grey.
+    Grey(Vec<u8>),
+    /// 16-bit grey.
+    DeepGrey(Vec<u16>),
+    /// 8-bit RGB.
+    Rgb(Vec<u8>),
+}
+
+/// Decodes a picture to 8-bit RGB. Alpha is dropped; orientation is applied in TIFF alone, as in the reference; of 16-bit colour the upper
+/// 8 bits count.
+pub(crate) fn decode(path: &Path, bytes: &[u8], deep_grey: DeepGrey, limits: &Limits) -> Result<Rgb8> {
+    let Raster { width, height, values } = decode_any(path, bytes, limits)?;
+    let rgb = match values {
+        Values::Rgb(rgb) => rgb,
+        Values::Grey(grey) => grey_to_rgb(grey),
+        Values::DeepGrey(grey) => grey_to_rgb(to_bytes(&grey, deep_grey)),
     };
-    let rgb = picture.into_rgb8();
-    let (width, height) = rgb.dimensions();
-    Rgb8::new(width, height, rgb.into_raw()).ok_or_else(|| Error::malformed(path, "image size", "is 0"))
+    Rgb8::new(width, height, rgb).ok_or_else(|| Error::malformed(path, "image size", "is 0"))
 }
 
 /// Reads a picture file as grey values.
 pub(crate) fn read_grey(path: &Path, limits: &Limits) -> Result<Grey> {
     limits.check_file(path)?;
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    match decode_any(path, &bytes, limits)? {
-        DynamicImage::ImageLuma16(grey) => {
-            Ok(Grey { width: grey.width(), height: grey.height(), values: grey.into_raw() })
-        }
-        other => {
-            let grey = other.into_luma8();
-            let (width, height) = grey.dimensions();
-            Ok(Grey { width, height, values: grey.into_raw().into_iter().map(u16::from).collect() })
-        }
-    }
+    let Raster { width, height, values } = decode_any(path, &bytes, limits)?;
+    let values = match values {
+        Values::DeepGrey(grey) => grey,
+        Values::Grey(grey) => grey.into_iter().map(u16::from).collect(),
+        Values::Rgb(rgb) => rgb.as_chunks::<3>().0.iter().map(|pixel| u16::from(luma(*pixel))).collect(),
+    };
+    Ok(Grey { width, height, values })
 }
 
-fn decode_any(path: &Path, bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
+/// ITU-R 601-2 luminance as Pillow's `convert("L")` rounds it.
+fn luma([red, green, blue]: [u8; 3]) -> u8 {
+    ((u32::from(red) * 19_595 + u32::from(green) * 38_470 + u32::from(blue) * 7_471 + 0x8000) >> 16) as u8
+}
+
+fn decode_any(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
     // A decoder that panics on hostile bytes must not end a run over thousands of files.
     catch_unwind(AssertUnwindSafe(|| decode_within(path, bytes, limits)))
         .unwrap_or_else(|_| Err(Error::decode(path, "the decoder gave up")))
 }
 
-fn decode_within(path: &Path, bytes: &[u8], limits: &Limits) -> Result<DynamicImage> {
-    let reader =
+fn decode_within(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
+    match crate::sniff::kind_of(bytes) {
+        Some(FileKind::Jpeg) => {
+            let picture = jpeg::decode(path, bytes, limits)?;
+            let values = if picture.is_grey { Values::Grey(picture.bytes) } else { Values::Rgb(picture.bytes) };
+            Ok(Raster { width: picture.width, height: picture.height, values })
+        }
+        Some(FileKind::Tiff) => tiff::decode(path, bytes, limits),
+        _ => decode_other(path, bytes, limits),
+    }
+}
+
+fn decode_other(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
+    let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|source| Error::io(path, source))?;
     if reader.format().is_none() {
         return Err(Error::NotAnImage { path: path.into() });
     }
-    let mut reader = reader;
     let mut decoder_limits = image::Limits::default();
     decoder_limits.max_alloc = Some(limits.max_pixels.saturating_mul(8));
     reader.limits(decoder_limits);
-    let mut decoder = reader.into_decoder().map_err(|error| decode_error(path, error))?;
+    let decoder = reader.into_decoder().map_err(|error| decode_error(path, error))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(path, u64::from(width), u64::from(height))?;
-    let orientation = decoder.orientation().map_err(|error| decode_error(path, error))?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| decode_error(path, error))?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| decode_error(path, error))?;
+    let high = |value: &u16| (value >> 8) as u8;
+    let values = match picture {
+        DynamicImage::ImageLuma8(grey) => Values::Grey(grey.into_raw()),
+        DynamicImage::ImageLuma16(grey) => Values::DeepGrey(grey.into_raw()),
+        DynamicImage::ImageLumaA16(grey) => Values::DeepGrey(grey.into_raw().into_iter().step_by(2).collect()),
+        DynamicImage::ImageRgb16(rgb) => Values::Rgb(rgb.as_raw().iter().map(high).collect()),
+        DynamicImage::ImageRgba16(rgba) => {
+            let colours = rgba.as_raw().as_chunks::<4>().0.iter().flat_map(|pixel| &pixel[..3]);
+            Values::Rgb(colours.map(high).collect())
+        }
+        other => Values::Rgb(other.into_rgb8().into_raw()),
+    };
+    Ok(Raster { width, height, values })
 }
 
 fn decode_error(path: &Path, error: image::ImageError) -> Error {
@@ -82,13 +132,21 @@ fn decode_error(path: &Path, error: image::ImageError) -> Error {
     }
 }
 
-fn stretch(width: u32, height: u32, values: Vec<u16>) -> DynamicImage {
+fn grey_to_rgb(grey: Vec<u8>) -> Vec<u8> {
+    let mut rgb = vec![0; grey.len() * 3];
+    for (pixel, value) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(grey) {
+        *pixel = [value; 3];
+    }
+    rgb
+}
+
+fn to_bytes(values: &[u16], deep_grey: DeepGrey) -> Vec<u8> {
+    if deep_grey == DeepGrey::Clip {
+        return values.iter().map(|value| (*value).min(255) as u8).collect();
+    }
     let low = values.iter().copied().min().unwrap_or(0);
     let range = u32::from(values.iter().copied().max().unwrap_or(0) - low).max(1);
-    let to_byte = |value: u16| ((u32::from(value - low) * 255 + range / 2) / range) as u8;
-    let bytes = values.into_iter().map(to_byte).collect();
-    let grey = image::GrayImage::from_raw(width, height, bytes).expect("one byte a pixel");
-    DynamicImage::ImageLuma8(grey)
+    values.iter().map(|value| ((u32::from(value - low) * 255 + range / 2) / range) as u8).collect()
 }
 
 #[cfg(test)]
@@ -96,9 +154,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sixteen_bit_grey_is_stretched_to_its_range() {
-        let picture = stretch(3, 1, vec![1000, 1500, 2000]).into_luma8();
-        assert_eq!(picture.as_raw(), &[0, 128, 255]);
-        assert_eq!(stretch(2, 1, vec![9, 9]).into_luma8().as_raw(), &[0, 0]);
+    fn sixteen_bit_grey_is_stretched_to_its_range_or_clipped() {
+        assert_eq!(to_bytes(&[1000, 1500, 2000], DeepGrey::Stretch), [0, 128, 255]);
+        assert_eq!(to_bytes(&[9, 9], DeepGrey::Stretch), [0, 0]);
+        assert_eq!(to_bytes(&[9, 255, 256, 65535], DeepGrey::Clip), [9, 255, 255, 255]);
     }
 }

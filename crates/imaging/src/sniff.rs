@@ -57,7 +57,8 @@ pub fn sniff(path: &Path) -> Result<Option<FileKind>> {
     Ok(kind_of(&head))
 }
 
-fn kind_of(head: &[u8]) -> Option<FileKind> {
+/// The kind of image that bytes begin like.
+pub(crate) fn kind_of(head: &[u8]) -> Option<FileKind> {
     if head.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(FileKind::Png)
     } else if head.starts_with(&[0xFF, 0xD8, 0xFF]) {

@@ -4,14 +4,18 @@
 //! text only, so a control token spelled out in it stays text.
 
 use crate::error::{Error, Result};
+use crate::folder::TokenizerConfig;
 use crate::jinja_template::JinjaTemplate;
 use crate::tokenizer::Tokenizer;
 use gmai_schema::conversation::IMAGE_MARKER;
 use gmai_schema::{Role, Turn};
 
-/// InternLM2's template as Jinja, for other programs. The published one puts `{{ bos_token }}` in front; training does not (paper.md 2.5).
+/// InternLM2's template as Jinja, for other programs. The published one puts `{{ bos_token }}` in front, training code of the field does not:
+/// a folder's own template decides, and folders made here have this one.
 pub const INTERNLM2_TEMPLATE: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
+/// What the published form of it begins with.
+const BEGINNING_OF_TEXT: &str = "{{ bos_token }}";
 const START_OF_TURN: &str = "<|im_start|>";
 const END_OF_TURN: &str = "<|im_end|>";
 
@@ -20,7 +24,9 @@ const END_OF_TURN: &str = "<|im_end|>";
 pub(crate) enum Content {
     /// A control token, by id.
     Control(u32),
-    /// Plain text, tokenised on its own.
+    /// A control token that the tokenizer puts before a text; the text after it is still at its beginning.
+    Beginning(u32),
+    /// Plain text, tokenised together with the text beside it.
     Text(String),
     /// The next image.
     Image,
@@ -46,43 +52,55 @@ pub(crate) enum Ending {
 /// How turns are written as one sequence.
 #[derive(Debug, Clone)]
 pub(crate) enum ChatTemplate {
-    /// `<|im_start|>role\ntext<|im_end|>`, with `\n` between turns; the ids of the two control tokens.
-    InternLm2 { start: u32, end: u32 },
+    /// `<|im_start|>role\ntext<|im_end|>`, with `\n` between turns.
+    InternLm2(InternLm2),
     /// The checkpoint's own.
     Jinja(Box<JinjaTemplate>),
 }
 
+/// The control tokens of InternLM2's template.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InternLm2 {
+    /// Begins a text, in folders whose template says so.
+    beginning: Option<u32>,
+    start: u32,
+    end: u32,
+}
+
 impl ChatTemplate {
-    /// InternLM2's template, which the tokenizer must have the control tokens for.
-    pub(crate) fn internlm2(tokenizer: &Tokenizer) -> Result<ChatTemplate> {
+    /// The template of a folder, or InternLM2's where it has none. `image_token` stands for an image.
+    pub(crate) fn new(config: &TokenizerConfig, tokenizer: &Tokenizer, image_token: &str) -> Result<ChatTemplate> {
+        let source = config.chat_template.as_deref().unwrap_or(INTERNLM2_TEMPLATE);
+        // A line break inside Jinja's quotes and a written `\n` mean the same; published files have either.
+        let plain = source.trim().replace("\\n", "\n");
+        let without_beginning = plain.strip_prefix(BEGINNING_OF_TEXT);
+        if without_beginning.unwrap_or(&plain) != INTERNLM2_TEMPLATE.replace("\\n", "\n") {
+            return Ok(ChatTemplate::Jinja(Box::new(JinjaTemplate::new(source, config, tokenizer, image_token)?)));
+        }
         let id = |token: &str, purpose| {
             tokenizer.control_id(token).ok_or_else(|| Error::MissingToken { token: token.to_string(), purpose })
         };
-        Ok(ChatTemplate::InternLm2 {
+        let beginning = config.bos_token.as_deref().filter(|_| without_beginning.is_some());
+        Ok(ChatTemplate::InternLm2(InternLm2 {
+            beginning: beginning.map(|token| id(token, "it begins a text in the chat template")).transpose()?,
             start: id(START_OF_TURN, "it begins a turn in the InternLM2 template")?,
             end: id(END_OF_TURN, "it ends a turn in the InternLM2 template")?,
-        })
+        }))
     }
 
-    /// Whether `source` is InternLM2's template, with or without the beginning-of-text token that training leaves out.
-    pub(crate) fn is_internlm2(source: &str) -> bool {
-        // A line break inside Jinja's quotes and a written `\n` mean the same; published files have either.
-        let source = source.trim().replace("\\n", "\n");
-        source.strip_prefix("{{ bos_token }}").unwrap_or(&source) == INTERNLM2_TEMPLATE.replace("\\n", "\n")
-    }
-
-    /// The Jinja text of a template that is not built in.
-    pub(crate) fn source(&self) -> Option<&str> {
+    /// The Jinja text.
+    pub(crate) fn source(&self) -> String {
         match self {
-            ChatTemplate::InternLm2 { .. } => None,
-            ChatTemplate::Jinja(template) => Some(template.source()),
+            ChatTemplate::InternLm2(InternLm2 { beginning: None, .. }) => INTERNLM2_TEMPLATE.to_string(),
+            ChatTemplate::InternLm2(_) => format!("{BEGINNING_OF_TEXT}{INTERNLM2_TEMPLATE}"),
+            ChatTemplate::Jinja(template) => template.source().to_string(),
         }
     }
 
     /// The control token that ends the assistant's turn: generation stops there.
     pub(crate) fn end_of_turn(&self) -> u32 {
         match self {
-            ChatTemplate::InternLm2 { end, .. } => *end,
+            ChatTemplate::InternLm2(template) => template.end,
             ChatTemplate::Jinja(template) => template.end_of_turn(),
         }
     }
@@ -90,46 +108,61 @@ impl ChatTemplate {
     /// The pieces of a conversation.
     pub(crate) fn pieces(&self, tokenizer: &Tokenizer, turns: &[Turn], ending: Ending) -> Result<Vec<Piece>> {
         match self {
-            ChatTemplate::InternLm2 { start, end } => Ok(internlm2_pieces(*start, *end, turns, ending)),
+            ChatTemplate::InternLm2(template) => Ok(template.pieces(turns, ending)),
             ChatTemplate::Jinja(template) => template.pieces(tokenizer, turns, ending),
         }
     }
 
-    /// The pieces of a reply, exactly as they follow a sequence that ends [`Ending::AwaitingReply`].
+    /// The pieces of a reply as they follow a sequence that ends [`Ending::AwaitingReply`]. What is not learned stands in that sequence
+    /// already; it is there because tokens depend on what stands before them.
     pub(crate) fn reply(&self, text: &str) -> Vec<Piece> {
         let mut pieces = Pieces::default();
-        pieces.learned_text(text);
         match self {
-            ChatTemplate::InternLm2 { end, .. } => pieces.learned_control(*end),
-            ChatTemplate::Jinja(template) => pieces.0.extend_from_slice(template.reply_tail()),
+            ChatTemplate::InternLm2(template) => {
+                pieces.control(template.start);
+                pieces.text("assistant\n");
+                pieces.learned_text(text);
+                pieces.learned_control(template.end);
+            }
+            ChatTemplate::Jinja(template) => {
+                pieces.0.extend_from_slice(template.reply_context());
+                pieces.learned_text(template.reply_lead());
+                pieces.learned_text(text);
+                pieces.0.extend_from_slice(template.reply_tail());
+            }
         }
         pieces.0
     }
 }
 
-fn internlm2_pieces(start: u32, end: u32, turns: &[Turn], ending: Ending) -> Vec<Piece> {
-    let mut pieces = Pieces::default();
-    for (index, turn) in turns.iter().enumerate() {
-        if index > 0 {
+impl InternLm2 {
+    fn pieces(self, turns: &[Turn], ending: Ending) -> Vec<Piece> {
+        let mut pieces = Pieces::default();
+        if let Some(beginning) = self.beginning {
+            pieces.control(beginning);
+        }
+        for (index, turn) in turns.iter().enumerate() {
+            if index > 0 {
+                pieces.text("\n");
+            }
+            pieces.control(self.start);
+            pieces.text(role_name(turn.from));
             pieces.text("\n");
+            pieces.turn(turn);
+            match turn.from {
+                Role::Assistant => pieces.learned_control(self.end),
+                Role::System | Role::Human => pieces.control(self.end),
+            }
         }
-        pieces.control(start);
-        pieces.text(role_name(turn.from));
-        pieces.text("\n");
-        pieces.turn(turn);
-        match turn.from {
-            Role::Assistant => pieces.learned_control(end),
-            Role::System | Role::Human => pieces.control(end),
+        if ending == Ending::AwaitingReply {
+            if !turns.is_empty() {
+                pieces.text("\n");
+            }
+            pieces.control(self.start);
+            pieces.text("assistant\n");
         }
+        pieces.0
     }
-    if ending == Ending::AwaitingReply {
-        if !turns.is_empty() {
-            pieces.text("\n");
-        }
-        pieces.control(start);
-        pieces.text("assistant\n");
-    }
-    pieces.0
 }
 
 /// The role as templates name it.
@@ -141,7 +174,7 @@ pub(crate) fn role_name(role: Role) -> &'static str {
     }
 }
 
-/// Pieces as they are collected: neighbouring text that is not learned is one piece, because the tokenizer sees it so at inference.
+/// Pieces as they are collected.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces(pub Vec<Piece>);
 
@@ -154,7 +187,7 @@ impl Pieces {
             Role::Human => {
                 for (index, text) in turn.value.split(IMAGE_MARKER).enumerate() {
                     if index > 0 {
-                        self.push(Content::Image, false);
+                        self.image();
                     }
                     self.text(text);
                 }
@@ -182,6 +215,10 @@ impl Pieces {
 
     pub(crate) fn learned_control(&mut self, id: u32) {
         self.push(Content::Control(id), true);
+    }
+
+    pub(crate) fn image(&mut self) {
+        self.push(Content::Image, false);
     }
 
     fn push(&mut self, content: Content, learned: bool) {

@@ -39,7 +39,7 @@ pub enum Error {
     #[error("preprocessor_config.json: {field}: {reason}")]
     ImageConfig {
         /// The key.
-        field: &'static str,
+        field: String,
         /// What is wrong and what can be had.
         reason: String,
     },
@@ -49,8 +49,18 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// `tokenizer.model` cannot be used.
+    #[error("{path}: {reason}; convert it to tokenizer.json with transformers, or copy the file again", path = .path.display())]
+    SentencePiece {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// A token that the chat template or the model needs is not in the tokenizer.
-    #[error("tokenizer.json: no special token {token:?} ({purpose}); add it to `added_tokens` with `special: true`")]
+    #[error(
+        "tokenizer: no special token {token:?} ({purpose}); add it to tokenizer.json's `added_tokens` with `special: true`"
+    )]
     MissingToken {
         /// The token's text.
         token: String,
@@ -69,8 +79,8 @@ pub enum Error {
         /// What is wrong and what would do.
         reason: String,
     },
-    /// The chat template of `tokenizer_config.json` cannot be used.
-    #[error("tokenizer_config.json: chat_template: {reason}")]
+    /// The chat template of a model folder cannot be used.
+    #[error("chat_template (in tokenizer_config.json, or in chat_template.json or .jinja beside it): {reason}")]
     ChatTemplate {
         /// What is wrong.
         reason: String,
@@ -94,11 +104,13 @@ pub enum Error {
         needed: &'static str,
     },
     /// A buffer of the wrong length was passed for pixel values.
-    #[error("pixel values need {expected} places (3 x {size} x {size}), the buffer has {given}")]
+    #[error("pixel values need {expected} places (3 x {height} x {width}), the buffer has {given}")]
     BufferLength {
-        /// Side of the square picture.
-        size: usize,
-        /// `3 * size * size`.
+        /// Columns of the tile.
+        width: usize,
+        /// Rows of the tile.
+        height: usize,
+        /// Three for each pixel.
         expected: usize,
         /// Length of the buffer.
         given: usize,

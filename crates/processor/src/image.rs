@@ -1,23 +1,22 @@
 //! From an RGB picture to the pixel values of one tile: square padding, resize, centre crop, normalisation, as `CLIPImageProcessor` does.
 
 use crate::error::{Error, Result};
+use crate::image_config;
 use crate::resize::{Canvas, Extent, Filter, Window, resample};
 use gmai_schema::Rgb8;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// Mean of CLIP's training pictures per channel, 0 to 1 (`OPENAI_CLIP_MEAN`).
-const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
+pub(crate) const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
 /// Standard deviation of the same (`OPENAI_CLIP_STD`).
-const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
+pub(crate) const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
 /// Largest side of a tile, pixels: no encoder we know of takes more, and a larger number in a config is a mistake.
 const MAX_SIZE: usize = 4096;
 
 /// A picture ready for the vision encoder, still in 8 bits: what a cache would keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pixels {
-    /// Side of the square, pixels.
-    pub size: usize,
+    /// Columns and rows.
+    pub extent: Extent,
     /// Rows from the top left, three bytes (red, green, blue) each.
     pub bytes: Vec<u8>,
 }
@@ -31,85 +30,98 @@ pub enum Padding {
     None,
 }
 
-/// How a picture (padded or not) becomes a tile.
+/// How a picture (padded or not) is brought to size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fit {
-    /// The shorter side becomes this many pixels, then the centre is cut out (CLIP).
+    /// The shorter side becomes this many pixels, the shape stays (CLIP).
     ShortestEdge(usize),
-    /// Both sides become the tile's side, whatever the shape (SigLIP).
-    Stretch,
+    /// Both sides become as given, whatever the shape (SigLIP).
+    Stretch(Extent),
+    /// It is not resized.
+    Keep,
 }
 
-/// What happens to a picture before the vision encoder sees it.
+/// What happens to a picture before the vision encoder sees it, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageConfig {
-    /// Side of the tile, pixels.
-    pub size: usize,
     /// Whether the picture is padded first.
     pub padding: Padding,
     /// How it is brought to size.
     pub fit: Fit,
     /// The interpolation kernel.
     pub filter: Filter,
-    /// What a byte is multiplied by first; 1/255.
-    pub rescale_factor: f64,
-    /// Subtracted per channel after that.
+    /// What is cut out of the centre; beyond a smaller picture there is black.
+    pub crop: Option<Extent>,
+    /// What a byte is multiplied by, usually 1/255; `None` leaves it.
+    pub rescale_factor: Option<f64>,
+    /// Whether mean and deviation are taken out after that.
+    pub normalization: Normalization,
+    /// Mean per channel. Also the colour of the padding.
     pub mean: [f64; 3],
-    /// Divided by per channel after that.
+    /// Standard deviation per channel.
     pub std: [f64; 3],
+}
+
+/// What happens to values with mean and standard deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalization {
+    /// The mean is subtracted, then it is divided by the deviation.
+    MeanAndDeviation,
+    /// Nothing.
+    None,
 }
 
 impl ImageConfig {
     /// CLIP's processing for tiles of `size` pixels, on padded pictures.
     pub fn clip(size: usize) -> ImageConfig {
         ImageConfig {
-            size,
             padding: Padding::Square,
             fit: Fit::ShortestEdge(size),
             filter: Filter::Bicubic,
-            rescale_factor: 1.0 / 255.0,
+            crop: Some(Extent { width: size, height: size }),
+            rescale_factor: Some(1.0 / 255.0),
+            normalization: Normalization::MeanAndDeviation,
             mean: CLIP_MEAN,
             std: CLIP_STD,
         }
     }
 
-    /// Reads the text of a `preprocessor_config.json`; `path` is named in errors.
-    pub fn from_json(text: &str, path: &std::path::Path) -> Result<ImageConfig> {
-        let file: ImageConfigFile =
-            serde_json::from_str(text).map_err(|source| Error::Json { path: path.to_path_buf(), source })?;
-        file.into_config()
+    /// Reads the text of a `preprocessor_config.json`; `path` is named in errors. `unstated` is what an absent `do_pad` means: transformers'
+    /// processors do not pad, the GMAI-VL release pads and does not say it.
+    pub fn from_json(text: &str, path: &std::path::Path, unstated: Padding) -> Result<ImageConfig> {
+        image_config::read(text, path, unstated)
     }
 
     /// The text of a `preprocessor_config.json` that reads back as this.
     pub fn to_json(&self) -> String {
-        let size = match self.fit {
-            Fit::ShortestEdge(edge) => serde_json::json!({ "shortest_edge": edge }),
-            Fit::Stretch => serde_json::json!({ "height": self.size, "width": self.size }),
-        };
-        let file = serde_json::json!({
-            "crop_size": { "height": self.size, "width": self.size },
-            "do_center_crop": matches!(self.fit, Fit::ShortestEdge(_)),
-            "do_convert_rgb": true,
-            "do_normalize": true,
-            "do_pad": self.padding == Padding::Square,
-            "do_rescale": true,
-            "do_resize": true,
-            "image_mean": self.mean,
-            "image_processor_type": "CLIPImageProcessor",
-            "image_std": self.std,
-            "resample": u8::from(self.filter),
-            "rescale_factor": self.rescale_factor,
-            "size": size,
-        });
-        format!("{file:#}\n")
+        image_config::write(self)
+    }
+
+    /// Size of every tile; `None` where it depends on the picture.
+    pub fn tile(&self) -> Option<Extent> {
+        match (self.crop, self.fit) {
+            (Some(crop), _) => Some(crop),
+            (None, Fit::Stretch(extent)) => Some(extent),
+            (None, Fit::ShortestEdge(edge)) if self.padding == Padding::Square => {
+                Some(Extent { width: edge, height: edge })
+            }
+            (None, _) => None,
+        }
     }
 
     /// Checks what [`ImageProcessor`] relies on.
     fn check(&self) -> Result<()> {
-        let refuse = |field, reason| Err(Error::ImageConfig { field, reason });
-        let edge = if let Fit::ShortestEdge(edge) = self.fit { edge } else { self.size };
-        if !(1..=MAX_SIZE).contains(&self.size) || !(1..=MAX_SIZE).contains(&edge) {
-            return refuse("size", format!("sides must be 1 to {MAX_SIZE} pixels, found {} and {edge}", self.size));
+        let refuse = |field: &str, reason| Err(Error::ImageConfig { field: field.to_string(), reason });
+        let fitted = match self.fit {
+            Fit::ShortestEdge(edge) => Extent { width: edge, height: edge },
+            Fit::Stretch(extent) => extent,
+            Fit::Keep => Extent { width: 1, height: 1 },
+        };
+        for (field, extent) in [("size", fitted), ("crop_size", self.crop.unwrap_or(fitted))] {
+            if !(1..=MAX_SIZE).contains(&extent.width) || !(1..=MAX_SIZE).contains(&extent.height) {
+                let found = format!("sides must be 1 to {MAX_SIZE} pixels, found {} x {}", extent.width, extent.height);
+                return refuse(field, found);
+            }
         }
         if !self.mean.iter().all(|mean| (0.0..=1.0).contains(mean)) {
             return refuse("image_mean", format!("each must be 0 to 1, found {:?}", self.mean));
@@ -117,82 +129,10 @@ impl ImageConfig {
         if !self.std.iter().all(|std| std.is_finite() && *std > 0.0) {
             return refuse("image_std", format!("each must be above 0, found {:?}", self.std));
         }
-        if !(self.rescale_factor.is_finite() && self.rescale_factor > 0.0) {
-            return refuse("rescale_factor", format!("must be above 0, found {}", self.rescale_factor));
+        if let Some(factor) = self.rescale_factor.filter(|factor| !(factor.is_finite() && *factor > 0.0)) {
+            return refuse("rescale_factor", format!("must be above 0, found {factor}"));
         }
         Ok(())
-    }
-}
-
-/// `preprocessor_config.json` as `CLIPImageProcessor` and `SiglipImageProcessor` write it, with LLaVA's `do_pad`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImageConfigFile {
-    crop_size: Option<SizeField>,
-    #[serde(default)]
-    do_center_crop: bool,
-    do_normalize: bool,
-    /// Not in CLIP's own files. Absent means padded: the GMAI-VL release trains so and does not say it (paper.md 2.4).
-    do_pad: Option<bool>,
-    do_rescale: bool,
-    do_resize: bool,
-    image_mean: [f64; 3],
-    image_std: [f64; 3],
-    resample: Filter,
-    rescale_factor: f64,
-    size: SizeField,
-    // Keys that change nothing here: pictures arrive as RGB, and the class name is a matter of transformers.
-    #[serde(default, rename = "do_convert_rgb")]
-    _do_convert_rgb: IgnoredAny,
-    #[serde(default, rename = "image_processor_type")]
-    _image_processor_type: IgnoredAny,
-    #[serde(default, rename = "feature_extractor_type")]
-    _feature_extractor_type: IgnoredAny,
-    #[serde(default, rename = "processor_class")]
-    _processor_class: IgnoredAny,
-    #[serde(default, rename = "_valid_processor_keys")]
-    _valid_processor_keys: IgnoredAny,
-}
-
-/// A size in one of the three ways that files have it.
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(untagged)]
-enum SizeField {
-    Shortest { shortest_edge: usize },
-    Exact { height: usize, width: usize },
-    Number(usize),
-}
-
-impl ImageConfigFile {
-    fn into_config(self) -> Result<ImageConfig> {
-        let refuse = |field, reason: &str| Err(Error::ImageConfig { field, reason: reason.to_string() });
-        for (field, value) in
-            [("do_resize", self.do_resize), ("do_rescale", self.do_rescale), ("do_normalize", self.do_normalize)]
-        {
-            if !value {
-                return refuse(field, "false is not supported; the vision encoders here need it");
-            }
-        }
-        let padding = if self.do_pad.unwrap_or(true) { Padding::Square } else { Padding::None };
-        let (fit, resized) = match self.size {
-            SizeField::Shortest { shortest_edge: edge } | SizeField::Number(edge) => (Fit::ShortestEdge(edge), edge),
-            SizeField::Exact { height, width } if height == width => (Fit::Stretch, height),
-            SizeField::Exact { .. } => return refuse("size", "height and width must be equal"),
-        };
-        let size = match (self.do_center_crop, self.crop_size) {
-            (true, Some(SizeField::Number(size))) => size,
-            (true, Some(SizeField::Exact { height, width })) if height == width => height,
-            (true, _) => return refuse("crop_size", "must be a number, or height and width that are equal"),
-            (false, _) if fit == Fit::Stretch || padding == Padding::Square => resized,
-            (false, _) => {
-                return refuse("do_center_crop", "false gives tiles that are not square; crop, or set do_pad");
-            }
-        };
-        if fit == Fit::Stretch && size != resized {
-            return refuse("crop_size", "must equal size where that gives height and width");
-        }
-        let ImageConfigFile { resample: filter, rescale_factor, image_mean: mean, image_std: std, .. } = self;
-        Ok(ImageConfig { size, padding, fit, filter, rescale_factor, mean, std })
     }
 }
 
@@ -202,8 +142,8 @@ pub struct ImageProcessor {
     config: ImageConfig,
     /// Colour of the padding: the mean, rounded down to a byte.
     background: [u8; 3],
-    /// The normalised value of each byte, per channel.
-    normalized: [[f32; 256]; 3],
+    /// The final value of each byte, per channel.
+    values: [[f32; 256]; 3],
 }
 
 impl ImageProcessor {
@@ -211,13 +151,16 @@ impl ImageProcessor {
     pub fn new(config: ImageConfig) -> Result<ImageProcessor> {
         config.check()?;
         let background = config.mean.map(|mean| (255.0 * mean) as u8);
-        let table = |channel: usize| {
-            let (mean, std) = (config.mean[channel] as f32, config.std[channel] as f32);
+        let value = |channel: usize, byte: usize| {
             // In NumPy's order and precision: scaled in 64 bits, the rest in 32.
-            std::array::from_fn(|byte| ((byte as f64 * config.rescale_factor) as f32 - mean) / std)
+            let scaled = config.rescale_factor.map_or(byte as f32, |factor| (byte as f64 * factor) as f32);
+            match config.normalization {
+                Normalization::MeanAndDeviation => (scaled - config.mean[channel] as f32) / config.std[channel] as f32,
+                Normalization::None => scaled,
+            }
         };
-        let normalized = std::array::from_fn(table);
-        Ok(ImageProcessor { config, background, normalized })
+        let values = std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte)));
+        Ok(ImageProcessor { config, background, values })
     }
 
     /// What is done to a picture.
@@ -243,42 +186,40 @@ impl ImageProcessor {
             top: (canvas.height - extent.height) / 2,
             background: self.background,
         };
-        let size = self.config.size;
         let resized = self.resized(canvas);
+        let extent = self.config.crop.unwrap_or(resized);
         // Floored division, as Python's: a tile larger than the resized picture has the odd black line at the left and the top.
-        let offset = |resized: usize| (resized as i64 - size as i64).div_euclid(2);
-        let window = Window {
-            left: offset(resized.width),
-            top: offset(resized.height),
-            extent: Extent { width: size, height: size },
-        };
-        Pixels { size, bytes: resample(&source, self.config.filter, resized, window) }
+        let offset = |resized: usize, wanted: usize| (resized as i64 - wanted as i64).div_euclid(2);
+        let window =
+            Window { left: offset(resized.width, extent.width), top: offset(resized.height, extent.height), extent };
+        Pixels { extent, bytes: resample(&source, self.config.filter, resized, window) }
     }
 
     /// Size of the whole canvas after the resize, before the crop.
     fn resized(&self, canvas: Extent) -> Extent {
-        let Fit::ShortestEdge(edge) = self.config.fit else {
-            return Extent { width: self.config.size, height: self.config.size };
-        };
         // transformers' get_resize_output_image_size: int(edge * long / short).
-        let long = |long: usize, short: usize| edge * long / short;
-        if canvas.width <= canvas.height {
-            Extent { width: edge, height: long(canvas.height, canvas.width) }
-        } else {
-            Extent { width: long(canvas.width, canvas.height), height: edge }
+        let long = |edge: usize, long: usize, short: usize| edge * long / short;
+        match self.config.fit {
+            Fit::Keep => canvas,
+            Fit::Stretch(extent) => extent,
+            Fit::ShortestEdge(edge) if canvas.width <= canvas.height => {
+                Extent { width: edge, height: long(edge, canvas.height, canvas.width) }
+            }
+            Fit::ShortestEdge(edge) => Extent { width: long(edge, canvas.width, canvas.height), height: edge },
         }
     }
 
-    /// Writes the values the network takes: channel by channel, each `size` rows of `size`.
+    /// Writes the values the network takes: channel by channel, each row by row.
     ///
-    /// `out` must have `3 * size * size` places.
+    /// `out` must have as many places as `pixels` has bytes.
     pub fn normalize(&self, pixels: &Pixels, out: &mut [f32]) -> Result<()> {
-        let plane = pixels.size * pixels.size;
+        let Extent { width, height } = pixels.extent;
+        let plane = width * height;
         if out.len() != 3 * plane || pixels.bytes.len() != 3 * plane {
-            return Err(Error::BufferLength { size: pixels.size, expected: 3 * plane, given: out.len() });
+            return Err(Error::BufferLength { width, height, expected: 3 * plane, given: out.len() });
         }
-        for (channel, (values, table)) in out.chunks_exact_mut(plane.max(1)).zip(&self.normalized).enumerate() {
-            for (value, pixel) in values.iter_mut().zip(pixels.bytes.chunks_exact(3)) {
+        for (channel, (values, table)) in out.chunks_exact_mut(plane.max(1)).zip(&self.values).enumerate() {
+            for (value, pixel) in values.iter_mut().zip(pixels.bytes.as_chunks::<3>().0) {
                 *value = table[usize::from(pixel[channel])];
             }
         }
@@ -289,7 +230,6 @@ impl ImageProcessor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn processor(size: usize, padding: Padding) -> ImageProcessor {
         ImageProcessor::new(ImageConfig { padding, ..ImageConfig::clip(size) }).expect("a valid config")
@@ -329,7 +269,9 @@ mod tests {
     fn normalized_values_are_planes_of_value_minus_mean_over_deviation() {
         let processor = processor(1, Padding::Square);
         let mut out = [0.0; 3];
-        processor.normalize(&Pixels { size: 1, bytes: vec![255, 0, 128] }, &mut out).expect("right length");
+        processor
+            .normalize(&Pixels { extent: Extent { width: 1, height: 1 }, bytes: vec![255, 0, 128] }, &mut out)
+            .expect("right length");
         let expected =
             [(1.0 - 0.48145466) / 0.26862954, -0.4578275 / 0.26130258, (128.0 / 255.0 - 0.40821073) / 0.27577711];
         for (value, expected) in out.iter().zip(expected) {
@@ -339,36 +281,33 @@ mod tests {
 
     #[test]
     fn a_buffer_of_the_wrong_length_is_refused() {
-        let tile = Pixels { size: 2, bytes: vec![0; 12] };
+        let tile = Pixels { extent: Extent { width: 2, height: 2 }, bytes: vec![0; 12] };
         let error = processor(2, Padding::Square).normalize(&tile, &mut [0.0; 11]).expect_err("too short");
         assert!(error.to_string().contains("12 places"), "{error}");
     }
 
     #[test]
-    fn a_config_reads_back_as_written() {
-        for config in [
-            ImageConfig::clip(336),
-            ImageConfig { padding: Padding::None, filter: Filter::Lanczos, ..ImageConfig::clip(56) },
-            ImageConfig { fit: Fit::Stretch, ..ImageConfig::clip(64) },
-        ] {
-            let read = ImageConfig::from_json(&config.to_json(), Path::new("preprocessor_config.json"));
-            assert_eq!(read.expect("own output"), config);
-        }
+    fn without_crop_the_tile_keeps_the_shape_of_the_picture() {
+        let config = ImageConfig { crop: None, padding: Padding::None, ..ImageConfig::clip(8) };
+        let tile =
+            ImageProcessor::new(config.clone()).expect("a valid config").pixels(&Rgb8::filled(10, 25, [1, 2, 3]));
+        assert_eq!((tile.extent, config.tile()), (Extent { width: 8, height: 20 }, None));
     }
 
     #[test]
-    fn unknown_keys_and_impossible_values_are_refused_by_name() {
-        let good = ImageConfig::clip(8).to_json();
-        for (from, to, named) in [
-            ("\"do_pad\"", "\"do_tile\"", "do_tile"),
-            ("\"resample\": 3", "\"resample\": 0", "resample 0"),
-            ("\"do_rescale\": true", "\"do_rescale\": false", "do_rescale"),
-            ("\"shortest_edge\": 8", "\"height\": 8, \"width\": 9", "size"),
-        ] {
-            assert!(good.contains(from), "{from}");
-            let error = ImageConfig::from_json(&good.replace(from, to), Path::new("p.json")).expect_err(named);
-            assert!(error.to_string().contains(named), "{error}");
-        }
+    fn values_that_are_not_normalised_are_scaled_bytes() {
+        let config = ImageConfig { normalization: Normalization::None, ..ImageConfig::clip(1) };
+        let mut out = [0.0; 3];
+        let tile = Pixels { extent: Extent { width: 1, height: 1 }, bytes: vec![255, 0, 51] };
+        ImageProcessor::new(config.clone()).expect("a valid config").normalize(&tile, &mut out).expect("right length");
+        assert_eq!(out, [1.0, 0.0, 0.2]);
+        let config = ImageConfig { rescale_factor: None, ..config };
+        ImageProcessor::new(config).expect("a valid config").normalize(&tile, &mut out).expect("right length");
+        assert_eq!(out, [255.0, 0.0, 51.0]);
+    }
+
+    #[test]
+    fn sizes_beyond_any_encoder_are_refused() {
         let huge = ImageProcessor::new(ImageConfig::clip(1_000_000)).expect_err("too large");
         assert!(huge.to_string().contains("4096"), "{huge}");
     }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! Processor       the one door                                      lib.rs
-//! ImageProcessor  picture -> tile -> normalised values              image.rs, resize.rs
-//! chat template   turns -> pieces, which of them are learned        chat_template.rs, jinja_template.rs
-//! Tokenizer       text <-> ids; training a small one                tokenizer.rs, tokenizer_training.rs
+//! ImageProcessor  picture -> tile -> normalised values              image.rs, image_config.rs, resize.rs
+//! chat template   turns -> pieces, which of them are learned        chat_template.rs, jinja_template.rs, jinja_environment.rs
+//! Tokenizer       text <-> ids; training a small one                tokenizer.rs, sentencepiece.rs, protobuf.rs, tokenizer_training.rs
 //! StreamDecoder   ids one by one -> whole characters                stream.rs
 //! the files of a model folder                                       folder.rs
 //! ```
@@ -13,15 +13,19 @@ mod chat_template;
 mod error;
 mod folder;
 mod image;
+mod image_config;
+mod jinja_environment;
 mod jinja_template;
+mod protobuf;
 mod resize;
+mod sentencepiece;
 mod stream;
 mod tokenizer;
 mod tokenizer_training;
 
 pub use chat_template::INTERNLM2_TEMPLATE;
 pub use error::{Error, Result};
-pub use image::{Fit, ImageConfig, ImageProcessor, Padding, Pixels};
+pub use image::{Fit, ImageConfig, ImageProcessor, Normalization, Padding, Pixels};
 pub use resize::{Canvas, Extent, Filter, Window, resample};
 pub use stream::StreamDecoder;
 pub use tokenizer::Tokenizer;
@@ -31,9 +35,9 @@ use chat_template::{ChatTemplate, Content, Ending, Piece};
 use folder::TokenizerConfig;
 use gmai_schema::conversation::IMAGE_MARKER;
 use gmai_schema::{Rgb8, Role, Turn};
-use jinja_template::JinjaTemplate;
 use std::ops::Range;
 use std::path::Path;
+use tokenizer::Place;
 
 /// The label of a place that takes no part in the loss (PyTorch's `ignore_index`).
 pub const IGNORE: i64 = -100;
@@ -47,6 +51,13 @@ pub struct Encoded {
     pub labels: Vec<i64>,
     /// Places of each image's tokens, in the order of the images.
     pub image_spans: Vec<Range<usize>>,
+}
+
+impl Encoded {
+    fn push(&mut self, id: u32, learned: bool) {
+        self.input_ids.push(id);
+        self.labels.push(if learned { i64::from(id) } else { IGNORE });
+    }
 }
 
 /// What the model's config decides for its processor.
@@ -73,6 +84,7 @@ pub struct Processor {
     tokenizer_config: TokenizerConfig,
     template: ChatTemplate,
     image: ImageProcessor,
+    image_size: usize,
     image_token_id: u32,
     pad_token_id: u32,
 }
@@ -89,11 +101,15 @@ impl Processor {
         Processor::assemble(tokenizer, tokenizer_config, image, config)
     }
 
-    /// Reads a model folder: `tokenizer.json`, `preprocessor_config.json` and, where they are there, `tokenizer_config.json` and
-    /// `chat_template.jinja`. `num_image_tokens` comes from the model's config. Without a chat template InternLM2's is taken.
+    /// Reads a model folder: a tokenizer (`tokenizer.json`, or `tokenizer.model` with its config), `preprocessor_config.json` and, where they
+    /// are there, `tokenizer_config.json`, `processor_config.json` and the chat template in any of its forms. `num_image_tokens` comes from
+    /// the model's config. Without a chat template InternLM2's is taken.
     pub fn from_folder(dir: &Path, num_image_tokens: usize) -> Result<Processor> {
         let folder = folder::read(dir)?;
-        let config = ProcessorConfig::new(num_image_tokens);
+        let mut config = ProcessorConfig::new(num_image_tokens);
+        if let Some(image_token) = folder.image_token {
+            config.image_token = image_token;
+        }
         Processor::assemble(folder.tokenizer, folder.tokenizer_config, folder.image, config)
     }
 
@@ -110,14 +126,10 @@ impl Processor {
         let pad_token =
             tokenizer_config.pad_token.as_deref().or(tokenizer_config.eos_token.as_deref()).unwrap_or("</s>");
         let pad_token_id = id(pad_token, "it fills up short sequences")?;
-        let template = match tokenizer_config.chat_template.as_deref() {
-            Some(source) if !ChatTemplate::is_internlm2(source) => {
-                ChatTemplate::Jinja(Box::new(JinjaTemplate::new(source, &tokenizer_config, &tokenizer)?))
-            }
-            _ => ChatTemplate::internlm2(&tokenizer)?,
-        };
+        let template = ChatTemplate::new(&tokenizer_config, &tokenizer, &config.image_token)?;
+        let image_size = square_tile(&image)?;
         let image = ImageProcessor::new(image)?;
-        Ok(Processor { config, tokenizer, tokenizer_config, template, image, image_token_id, pad_token_id })
+        Ok(Processor { config, tokenizer, tokenizer_config, template, image, image_size, image_token_id, pad_token_id })
     }
 
     /// Writes `tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`, `chat_template.jinja` and `preprocessor_config.json` into
@@ -145,7 +157,9 @@ impl Processor {
 
     /// The ids of a reply with the token that ends the turn: appended to [`Processor::encode_prompt`] they give [`Processor::encode`]'s ids.
     pub fn encode_reply(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.sequence(&self.template.reply(text), 0)?.input_ids)
+        let encoded = self.sequence(&self.template.reply(text), 0)?;
+        let learned = encoded.input_ids.into_iter().zip(encoded.labels).filter(|(_, label)| *label != IGNORE);
+        Ok(learned.map(|(id, _)| id).collect())
     }
 
     fn sequence(&self, pieces: &[Piece], num_images: usize) -> Result<Encoded> {
@@ -154,21 +168,56 @@ impl Processor {
             return Err(Error::ImageCount { markers, images: num_images });
         }
         let mut encoded = Encoded { input_ids: Vec::new(), labels: Vec::new(), image_spans: Vec::new() };
-        for piece in pieces {
-            let start = encoded.input_ids.len();
+        let mut rest = pieces;
+        let mut before = None; // The control token or image that stands before `rest`.
+        while let Some((piece, after)) = rest.split_first() {
             match &piece.content {
-                Content::Control(id) => encoded.input_ids.push(*id),
-                Content::Text(text) => encoded.input_ids.extend(self.tokenizer.encode_text(text)?),
+                Content::Beginning(id) => encoded.push(*id, piece.learned),
+                Content::Control(id) => {
+                    encoded.push(*id, piece.learned);
+                    before = Some(*id);
+                }
                 Content::Image => {
-                    let end = start + self.config.num_image_tokens;
-                    encoded.input_ids.resize(end, self.image_token_id);
-                    encoded.image_spans.push(start..end);
+                    let start = encoded.input_ids.len();
+                    (0..self.config.num_image_tokens).for_each(|_| encoded.push(self.image_token_id, false));
+                    encoded.image_spans.push(start..encoded.input_ids.len());
+                    before = Some(self.image_token_id);
+                }
+                Content::Text(_) => {
+                    let num_texts = rest.iter().take_while(|piece| matches!(piece.content, Content::Text(_))).count();
+                    let (texts, after) = rest.split_at(num_texts);
+                    let next = after.first().map(|piece| match &piece.content {
+                        Content::Control(id) => *id,
+                        _ => self.image_token_id,
+                    });
+                    self.push_texts(texts, before, next, &mut encoded)?;
+                    rest = after;
+                    continue;
                 }
             }
-            let ids = &encoded.input_ids[start..];
-            encoded.labels.extend(ids.iter().map(|id| if piece.learned { i64::from(*id) } else { IGNORE }));
+            rest = after;
         }
         Ok(encoded)
+    }
+
+    /// Encodes neighbouring texts as one, as the reference does, and labels each token by the text that it ends in.
+    fn push_texts(&self, texts: &[Piece], before: Option<u32>, next: Option<u32>, encoded: &mut Encoded) -> Result<()> {
+        let mut whole = String::new();
+        let mut ends = Vec::new(); // Where each text ends, and whether it is learned.
+        for piece in texts {
+            if let Content::Text(text) = &piece.content {
+                whole.push_str(text);
+                ends.push((whole.len(), piece.learned));
+            }
+        }
+        let kept = self.tokenizer.kept(&whole, before, next);
+        let place = if before.is_some() { Place::Continued } else { Place::Start };
+        for token in self.tokenizer.tokens(&whole[kept.clone()], place)? {
+            let end = kept.start + token.end;
+            let learned = ends.iter().find(|(text_end, _)| end <= *text_end).is_some_and(|(_, learned)| *learned);
+            encoded.push(token.id, learned);
+        }
+        Ok(())
     }
 
     /// The tile of a picture, in 8 bits.
@@ -208,7 +257,7 @@ impl Processor {
 
     /// Side of a tile, pixels.
     pub fn image_size(&self) -> usize {
-        self.image.config().size
+        self.image_size
     }
 
     /// The id that stands in the places of an image.
@@ -235,4 +284,16 @@ impl Processor {
 fn require(turns: &[Turn], role: Role, needed: &'static str) -> Result<()> {
     let found = turns.iter().any(|turn| turn.from == role);
     if found { Ok(()) } else { Err(Error::MissingTurn { turns: turns.len(), needed }) }
+}
+
+/// Side of the tiles. Vision encoders here take squares of one size.
+fn square_tile(image: &ImageConfig) -> Result<usize> {
+    match image.tile() {
+        Some(Extent { width, height }) if width == height => Ok(width),
+        found => {
+            let found = found.map_or("any shape".to_string(), |tile| format!("{} x {}", tile.width, tile.height));
+            let reason = format!("tiles would have {found}, the vision encoder takes squares of one size");
+            Err(Error::ImageConfig { field: "crop_size".to_string(), reason })
+        }
+    }
 }

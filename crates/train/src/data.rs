@@ -245,7 +245,7 @@ impl Dataset<'_> {
     pub fn append_pixels(&self, index: usize, processor: &Processor, out: &mut Vec<f32>) -> Result<()> {
         let pixels = &self.pictures[index];
         let start = out.len();
-        out.resize(start + 3 * pixels.size * pixels.size, 0.0);
+        out.resize(start + pixels.bytes.len(), 0.0);
         Ok(processor.normalize(pixels, &mut out[start..])?)
     }
 
