@@ -1,5 +1,6 @@
 //! The command line: every command with its options, its help and an example.
 
+use crate::generation::GenerationArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -250,7 +251,7 @@ pub struct EvalRunArguments {
 /// Arguments of `gmai chat`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gmai chat --model runs/small --image chest.png \"What does this image show?\"\n  gmai chat --model runs/small --image brain.nii.gz --slice coronal:40 \"Which organ is this?\" --option brain --option liver"
+    after_help = "Examples:\n  gmai chat --model runs/small --image chest.png \"What does this image show?\"\n  gmai chat --model runs/small --image brain.nii.gz --slice coronal:40 \"Which organ is this?\" --option brain --option liver\n  gmai chat --model runs/small --image chest.png --temperature 0.7 --top-p 0.9 --seed 3 --stop \"Question:\" \"Describe the lungs.\"\n  gmai chat --model runs/small --image chest.png --logprobs 3 --json \"Is there an effusion?\""
 )]
 pub struct ChatArguments {
     /// Model folder, or a run folder of `gmai train`: then its newest checkpoint.
@@ -268,17 +269,34 @@ pub struct ChatArguments {
     /// An answer to choose from; its probability is shown. May be given several times.
     #[arg(long = "option", value_name = "TEXT")]
     pub options: Vec<String>,
-    /// The most tokens to write.
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub max_tokens: usize,
-    /// 0 takes the likeliest token each time; higher is more varied.
-    #[arg(long, default_value_t = 0.0, value_name = "T")]
-    pub temperature: f32,
-    /// Seed of the draw when the temperature is above 0.
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
     /// The question.
     pub text: String,
+    /// How the answer is written.
+    #[command(flatten)]
+    pub generation: GenerationArguments,
+}
+
+/// A layout that models are converted to, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConvertTo {
+    /// Hugging Face LLaVA with Llama text.
+    HfLlava,
+    /// GMAI-VL's own: enhanced_llava with InternLM2 text.
+    EnhancedLlava,
+    /// llama.cpp: language model and mmproj.
+    Gguf,
+}
+
+/// A number format of GGUF files, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConvertOuttype {
+    /// 4 bytes a value.
+    F32,
+    /// 2 bytes a value.
+    F16,
+    /// 34 bytes for 32 values.
+    #[value(name = "q8_0")]
+    Q8_0,
 }
 
 /// Commands on a model folder.
@@ -300,6 +318,26 @@ pub enum ModelCommand {
         /// Seed of the weights.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+    },
+    /// Write a model in another layout: for transformers, vLLM, SGLang, llama.cpp, or back to GMAI-VL's own.
+    #[command(
+        after_help = "Examples:\n  gmai model convert --to hf-llava runs/small --out out/llava\n  gmai model convert --to enhanced-llava out/llava --out out/back\n  gmai model convert --to gguf --outtype q8_0 runs/small --out out/gguf\n\nhf-llava: a plain LlavaForConditionalGeneration with Llama text; no code is downloaded or run to load it.\ngguf: two files, the language model and mmproj: llama-mtmd-cli -m NAME-q8_0.gguf --mmproj mmproj-NAME-q8_0.gguf --image FILE"
+    )]
+    Convert {
+        /// The model folder, or a run folder of `gmai train`: then its newest checkpoint.
+        folder: PathBuf,
+        /// The layout to write.
+        #[arg(long, value_name = "LAYOUT")]
+        to: ConvertTo,
+        /// Number format of the large tensors in GGUF files; small ones stay exact. Other layouts keep the format of the checkpoint.
+        #[arg(long, default_value = "f16", value_name = "TYPE")]
+        outtype: ConvertOuttype,
+        /// Name of the model, and of the GGUF files; the default is the name of the folder.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Folder to make.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Say what a model folder holds: sizes, parameters by part, image tokens.
     #[command(after_help = "Example:\n  gmai model info runs/small")]

@@ -1,11 +1,12 @@
 //! `gmai chat`: one question about pictures, answered as it is written.
 
 use crate::args::ChatArguments;
+use crate::generation::show_tokens;
 use crate::output::Output;
 use crate::picture::{self, Picture, View};
 use anyhow::{Result, bail};
 use gmai_schema::conversation::{IMAGE_MARKER, letter_instruction, open_form};
-use gmai_schema::{Answer, ChatRequest, Language, OptionLikelihood, Responder, Rgb8, Sampling, Turn};
+use gmai_schema::{Answer, ChatRequest, Language, OptionLikelihood, Responder, Turn};
 use serde::Serialize;
 
 /// Letters that options can have.
@@ -40,7 +41,6 @@ struct Choice<'a> {
 /// Runs the command.
 pub fn run(arguments: &ChatArguments, output: Output) -> Result<()> {
     let view = View::read(arguments.slice.as_deref(), arguments.window.as_deref())?;
-    let sampling = read_sampling(arguments)?;
     let pictures: Vec<Picture> =
         arguments.images.iter().map(|path| picture::read(path, &view)).collect::<Result<_>>()?;
     let asked = ask(&arguments.text, pictures.len(), &arguments.options)?;
@@ -49,7 +49,14 @@ pub fn run(arguments: &ChatArguments, output: Output) -> Result<()> {
         output.line(format!("[{}]", picture.caption))?;
     }
     let images = pictures.iter().map(|picture| picture.pixels.clone()).collect();
-    let answer = answer(&mut engine, &asked, images, sampling, output)?;
+    let written = ChatRequest {
+        sampling: arguments.generation.sampling(engine.defaults()),
+        stop: arguments.generation.stop.clone(),
+        top_log_probabilities: arguments.generation.logprobs,
+        images,
+        ..ChatRequest::default()
+    };
+    let answer = answer(&mut engine, &asked, written, output)?;
     let choices = choices(&asked.options, &answer.options);
     output.document(&Told {
         pictures: pictures.iter().map(|picture| picture.caption.as_str()).collect(),
@@ -59,22 +66,15 @@ pub fn run(arguments: &ChatArguments, output: Output) -> Result<()> {
     })
 }
 
-/// Streams the answer, then shows the probability of each option.
-pub fn answer(
-    responder: &mut dyn Responder,
-    asked: &Asked,
-    images: Vec<Rgb8>,
-    sampling: Sampling,
-    output: Output,
-) -> Result<Answer> {
+/// Streams the answer to what is asked about the pictures of `request` with its settings, then shows the probability of each option.
+pub fn answer(responder: &mut dyn Responder, asked: &Asked, request: ChatRequest, output: Output) -> Result<Answer> {
     // As in evaluation, options are weighed as answers to the bare question.
     let open = open_form(&asked.prompt, &asked.options, language_of(&asked.prompt));
     let request = ChatRequest {
         turns: vec![Turn::human(&asked.prompt)],
-        images,
         options: asked.options.clone(),
         option_turns: Some(vec![Turn::human(open)]),
-        sampling,
+        ..request
     };
     let mut closed = None;
     let answer = responder.respond(&request, &mut |text| {
@@ -86,6 +86,7 @@ pub fn answer(
         return Err(error.into());
     }
     output.line("")?;
+    show_tokens(&answer.tokens, output)?;
     for choice in choices(&asked.options, &answer.options) {
         output.line(format!("  {}. {}  {:.1} %", choice.letter, choice.text, 100.0 * choice.probability))?;
     }
@@ -101,14 +102,6 @@ fn choices<'a>(texts: &'a [String], likelihoods: &'a [OptionLikelihood]) -> Vec<
 fn language_of(text: &str) -> Language {
     let is_chinese = |character: char| ('\u{4e00}'..='\u{9fff}').contains(&character);
     if text.chars().any(is_chinese) { Language::Zh } else { Language::En }
-}
-
-fn read_sampling(arguments: &ChatArguments) -> Result<Sampling> {
-    let temperature = arguments.temperature;
-    if !temperature.is_finite() || temperature < 0.0 {
-        bail!("--temperature {temperature}: give 0 for the likeliest words, or a number above 0, e.g. 0.7");
-    }
-    Ok(Sampling { temperature, seed: arguments.seed, ..Sampling::greedy(arguments.max_tokens) })
 }
 
 /// The human turn as training has it: a marker for each picture, the question, the lettered options.

@@ -10,6 +10,7 @@
 mod ablation;
 mod args;
 mod chat;
+mod convert;
 mod curate;
 mod curves;
 mod dataset;
@@ -17,6 +18,7 @@ mod doctor;
 mod engine;
 mod environment;
 mod eval;
+mod generation;
 mod interrupt;
 mod inventory;
 mod memory;

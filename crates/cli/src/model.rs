@@ -1,6 +1,7 @@
-//! `gmai model init|info`: model folders.
+//! `gmai model init|info|convert`: model folders.
 
 use crate::args::ModelCommand;
+use crate::convert;
 use crate::engine;
 use crate::output::Output;
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,10 @@ pub fn run(command: &ModelCommand, output: Output) -> Result<()> {
             info(out, output)
         }
         ModelCommand::Info { folder } => info(folder, output),
+        ModelCommand::Convert { folder, to, outtype, name, out } => {
+            let order = convert::Order { folder, to: *to, outtype: *outtype, name: name.as_deref(), out };
+            convert::run(&order, output)
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::train;
 use anyhow::{Context, Result, bail};
 use gmai_eval::summary::{ALL_CLOSED, LABEL_QUESTIONS};
 use gmai_eval::{Measure, Summary};
-use gmai_schema::{Progress, Quiz, Rgb8, Sampling, Split};
+use gmai_schema::{ChatRequest, Progress, Quiz, Rgb8, Sampling, Split};
 use gmai_testkit::{ScanSet, ScanSetSummary};
 use gmai_train::recipe::Recipe;
 use gmai_train::run::RunOptions;
@@ -194,7 +194,9 @@ fn answer_one(places: &Places, output: Output) -> Result<Answered> {
         announce(output, &["chat", "--model", &shown(&places.run()), "--image", &shown(&path), &text])?;
         let asked = chat::ask(&text, 1, &[])?;
         let mut engine = engine::open(&places.run())?;
-        let told = chat::answer(&mut engine, &asked, vec![picture.clone()], Sampling::greedy(64), output)?;
+        let request =
+            ChatRequest { images: vec![picture.clone()], sampling: Sampling::greedy(64), ..ChatRequest::default() };
+        let told = chat::answer(&mut engine, &asked, request, output)?;
         let right = options.get(*answer).cloned().unwrap_or_default();
         output.line(format!("  (right: {right})"))?;
         return Ok(Answered { picture: path, prompt: asked.prompt, text: told.text, right });

@@ -258,6 +258,7 @@ impl Asker<'_> {
             option_turns: (!options.is_empty()).then(|| vec![Turn::human(stem(question))]),
             options,
             sampling: Sampling::greedy(max_tokens),
+            ..ChatRequest::default()
         }
     }
 

@@ -44,6 +44,7 @@ impl<F: FnMut(&ChatRequest) -> Result<String, ResponderError>> Responder for Scr
             text: if written { text } else { String::new() },
             num_tokens: 2,
             log_probability: -0.1,
+            tokens: Vec::new(),
             options,
             finish: if written { FinishReason::Stop } else { FinishReason::NotAsked },
             checkpoint: self.checkpoint.clone(),

@@ -1,10 +1,12 @@
 //! A loaded checkpoint that answers.
 
+use crate::defaults::Defaults;
 use crate::error::{Error, Result};
-use crate::generate::{ImageFeatures, Prompt, generate};
+use crate::generate::{Writing, generate};
 use crate::likelihood::score_options;
+use crate::prompt::{Pictures, Prompt, PromptReader};
 use crate::sampling::Sampler;
-use gmai_model::{GmaiVl, device};
+use gmai_model::{GmaiVl, TextConfig, device};
 use gmai_processor::Processor;
 use gmai_schema::{Answer, ChatRequest, FinishReason, Responder, ResponderError, Turn};
 use sha2::{Digest, Sha256};
@@ -16,6 +18,10 @@ use std::path::Path;
 pub struct Engine {
     pub(crate) model: GmaiVl,
     pub(crate) processor: Processor,
+    /// Ids that end a reply: the template's end of turn, the model's end of text, those of `generation_config.json`.
+    pub(crate) stop_ids: Vec<u32>,
+    defaults: Defaults,
+    reader: PromptReader,
     checkpoint: String,
 }
 
@@ -24,7 +30,20 @@ impl Engine {
     pub fn open(folder: &Path) -> Result<Engine> {
         let model = GmaiVl::from_folder(folder, &device::default_device())?;
         let processor = Processor::from_folder(folder, model.config.num_image_tokens())?;
-        Ok(Engine { model, processor, checkpoint: identity(folder)? })
+        let defaults = Defaults::from_folder(folder)?;
+        let config = &model.config;
+        for (field, written, needed) in [
+            ("image_token_index", config.image_token_index as usize, processor.image_token_id() as usize),
+            ("vision_config.image_size", config.vision_config.image_size, processor.image_size()),
+        ] {
+            if written != needed {
+                return Err(Error::Disagreement { field, written, needed });
+            }
+        }
+        let mut stop_ids = defaults.stop_ids.clone();
+        stop_ids.extend([processor.end_of_turn_id(), config.text_config.eos_token_id]);
+        let checkpoint = identity(folder)?;
+        Ok(Engine { model, processor, stop_ids, defaults, reader: PromptReader::new(), checkpoint })
     }
 
     /// Identity of the weights: hash of configuration and weight files.
@@ -32,40 +51,40 @@ impl Engine {
         &self.checkpoint
     }
 
-    /// Tokens of the prompt with its image features in place, run through the model once.
-    fn prefill(&self, request: &ChatRequest, turns: &[Turn], features: Option<&ImageFeatures>) -> Result<Prompt> {
-        let encoded = self.processor.encode_prompt(turns, request.images.len())?;
-        let limit = self.model.config.text_config.max_position_embeddings;
-        let wanted = encoded.input_ids.len() + request.sampling.max_tokens;
-        if wanted > limit {
-            return Err(Error::TooLong {
-                tokens: encoded.input_ids.len(),
-                limit: limit - request.sampling.max_tokens.min(limit),
-            });
-        }
-        Ok(Prompt::new(&self.model, encoded.input_ids, features)?)
+    /// What the checkpoint says about how it wants to be asked.
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
-    /// Image tokens of the request's pictures, computed once however many prompts use them.
-    fn image_features(&self, request: &ChatRequest) -> Result<Option<ImageFeatures>> {
-        if request.images.is_empty() {
-            return Ok(None);
-        }
-        let size = self.model.config.vision_config.image_size;
-        let mut pixel_values = vec![0.0; request.images.len() * 3 * size * size];
-        for (image, out) in request.images.iter().zip(pixel_values.chunks_exact_mut(3 * size * size)) {
-            self.processor.normalize(&self.processor.pixels(image), out)?;
-        }
-        Ok(Some(ImageFeatures::new(&self.model, &pixel_values)))
+    /// Pictures that were encoded and prompt tokens that were read so far; what was kept from an earlier request counts once.
+    pub fn work_done(&self) -> WorkDone {
+        WorkDone { num_pictures: self.reader.num_encoded, num_prompt_tokens: self.reader.num_read }
     }
 
-    fn answer(&self, request: &ChatRequest, on_text: &mut dyn FnMut(&str)) -> Result<Answer> {
-        let mut sampler = Sampler::new(request.sampling)?;
-        let features = self.image_features(request)?;
-        let prompt = self.prefill(request, &request.turns, features.as_ref())?;
+    /// The most tokens that prompt and reply may have together.
+    pub fn longest_sequence(&self) -> usize {
+        longest_sequence(&self.model.config.text_config)
+    }
+
+    pub(crate) fn require_room(&self, tokens: usize) -> Result<()> {
+        let limit = self.longest_sequence();
+        if tokens > limit { Err(Error::TooLong { tokens, limit }) } else { Ok(()) }
+    }
+
+    /// Turns with their image features in place, run through the model.
+    fn prefill(&mut self, turns: &[Turn], num_images: usize, pictures: Option<&Pictures>) -> Result<Prompt> {
+        let encoded = self.processor.encode_prompt(turns, num_images)?;
+        self.require_room(encoded.input_ids.len())?;
+        self.reader.read(&self.model, encoded.input_ids, pictures)
+    }
+
+    fn answer(&mut self, request: &ChatRequest, on_text: &mut dyn FnMut(&str)) -> Result<Answer> {
+        Sampler::new(request.sampling, Vec::new(), Vec::new())?; // Wrong settings are refused before the work.
+        let pictures = self.reader.pictures(&self.model, &self.processor, &request.images)?;
+        let prompt = self.prefill(&request.turns, request.images.len(), pictures.as_ref())?;
         let options = match &request.option_turns {
-            Some(turns) if *turns != request.turns => {
-                let prompt = self.prefill(request, turns, features.as_ref())?;
+            Some(turns) if *turns != request.turns && !request.options.is_empty() => {
+                let prompt = self.prefill(turns, request.images.len(), pictures.as_ref())?;
                 score_options(self, &prompt, &request.options)?
             }
             _ => score_options(self, &prompt, &request.options)?,
@@ -74,15 +93,41 @@ impl Engine {
             text: String::new(),
             num_tokens: 0,
             log_probability: 0.0,
+            tokens: Vec::new(),
             options,
             finish: FinishReason::NotAsked,
             checkpoint: self.checkpoint.clone(),
         };
         if request.sampling.max_tokens > 0 {
-            generate(self, prompt, request.sampling.max_tokens, &mut sampler, on_text, &mut answer)?;
+            let room = self.longest_sequence() - prompt.input_ids.len();
+            let writing = Writing {
+                // The last token is only written, never read, so it needs no place.
+                max_tokens: request.sampling.max_tokens.min(room + 1),
+                stop: &request.stop,
+                top_log_probabilities: request.top_log_probabilities,
+            };
+            // The image token stands for a picture: it is never a reply.
+            let forbidden = vec![self.model.config.image_token_index];
+            let mut sampler = Sampler::new(request.sampling, prompt.input_ids.clone(), forbidden)?;
+            generate(self, prompt, &writing, &mut sampler, on_text, &mut answer)?;
         }
         Ok(answer)
     }
+}
+
+/// What an engine has computed so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkDone {
+    /// Pictures that went through the vision encoder.
+    pub num_pictures: usize,
+    /// Prompt tokens that went through the language model.
+    pub num_prompt_tokens: usize,
+}
+
+/// The most tokens a sequence may have: `max_position_embeddings`, times the factor where dynamic NTK scaling stretches it.
+fn longest_sequence(config: &TextConfig) -> usize {
+    let stretch = config.rope_scaling.as_ref().filter(|scaling| scaling.kind == "dynamic").map_or(1.0, |s| s.factor);
+    (config.max_position_embeddings as f64 * stretch.max(1.0)) as usize
 }
 
 impl Responder for Engine {
@@ -95,9 +140,11 @@ impl Responder for Engine {
             return Err(ResponderError::Refused { reason: "turns: the last one must be from \"human\"".to_owned() });
         }
         self.answer(request, on_text).map_err(|error| match error {
-            Error::Processor(_) | Error::TooLong { .. } | Error::Sampling { .. } => {
-                ResponderError::Refused { reason: error.to_string() }
-            }
+            Error::Processor(_)
+            | Error::TooLong { .. }
+            | Error::Sampling { .. }
+            | Error::NothingLeft { .. }
+            | Error::UnknownToken { .. } => ResponderError::Refused { reason: error.to_string() },
             _ => ResponderError::Failed { checkpoint: self.checkpoint.clone(), reason: error.to_string() },
         })
     }

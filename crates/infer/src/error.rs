@@ -17,7 +17,49 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The prompt leaves no room for a reply.
+    /// `generation_config.json` is not what it should be.
+    #[error("{path}: {reason}; correct or remove it")]
+    GenerationConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, naming the key.
+        reason: String,
+    },
+    /// The model's config and its processor's files do not belong together.
+    #[error(
+        "config.json: {field} is {written}, the tokenizer and processor files have {needed}; take both from one checkpoint"
+    )]
+    Disagreement {
+        /// The key of the config.
+        field: &'static str,
+        /// Its value.
+        written: usize,
+        /// What the other files say.
+        needed: usize,
+    },
+    /// The tokenizer gives an id that the model has no embedding for.
+    #[error(
+        "the tokenizer gives the id {id}, the model's vocabulary has {vocabulary} (text_config.vocab_size); take both from one checkpoint"
+    )]
+    UnknownToken {
+        /// The id.
+        id: u32,
+        /// Rows of the embedding table.
+        vocabulary: usize,
+    },
+    /// A logit is not a number.
+    #[error("the model computed values that are not numbers for token {position}; its weights are damaged")]
+    NotANumber {
+        /// Place in the sequence, from 0.
+        position: usize,
+    },
+    /// The settings forbid every token.
+    #[error("no token is left to write at place {position}; lower no_repeat_ngram_size")]
+    NothingLeft {
+        /// Place in the sequence, from 0.
+        position: usize,
+    },
+    /// The prompt is longer than the model reads.
     #[error("the prompt has {tokens} tokens, the model takes {limit}; shorten the text or send fewer images")]
     TooLong {
         /// Tokens of the prompt, image tokens included.

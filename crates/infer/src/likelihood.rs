@@ -2,7 +2,8 @@
 
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::generate::{Prompt, token_log_probabilities};
+use crate::prompt::{Prompt, token_logits};
+use crate::sampling::log_softmax;
 use gmai_model::gmai_vl::TokenRows;
 use gmai_schema::OptionLikelihood;
 
@@ -11,6 +12,7 @@ pub(crate) fn score_options(engine: &Engine, prompt: &Prompt, options: &[String]
     let mut scored = Vec::with_capacity(options.len());
     for option in options {
         let ids = engine.processor.encode_reply(option)?;
+        engine.require_room(prompt.input_ids.len() + ids.len())?;
         let log_probability = reply_log_probability(engine, prompt, &ids)?;
         scored.push(OptionLikelihood {
             text: option.clone(),
@@ -30,13 +32,14 @@ pub(crate) fn score_options(engine: &Engine, prompt: &Prompt, options: &[String]
 /// The first token's probability comes from the prompt; the others from one pass over the reply.
 fn reply_log_probability(engine: &Engine, prompt: &Prompt, ids: &[u32]) -> Result<f64> {
     let Some((&first, rest)) = ids.split_first() else { return Ok(0.0) };
-    let mut sum = f64::from(prompt.log_probabilities[first as usize]);
+    let log_probability = |logits: &[f32], id: u32| f64::from(log_softmax(logits)[id as usize]);
+    let mut sum = log_probability(&prompt.logits, first);
     if !rest.is_empty() {
         let rows = TokenRows::from_sequences(&[ids[..rest.len()].to_vec()]);
         let mut cache = prompt.cache.clone();
         let hidden = engine.model.decode_cached(engine.model.embed(&rows, None)?, &mut cache);
-        let following = token_log_probabilities(&engine.model, hidden);
-        sum += following.iter().zip(rest).map(|(row, &id)| f64::from(row[id as usize])).sum::<f64>();
+        let following = token_logits(&engine.model, hidden);
+        sum += following.iter().zip(rest).map(|(logits, &id)| log_probability(logits, id)).sum::<f64>();
     }
     Ok(sum)
 }

@@ -163,15 +163,28 @@ impl GmaiVl {
     }
 
     /// New tokens `[B, T, D]` of sequences whose earlier tokens are in `cache`, through all blocks.
+    ///
+    /// Gives what [`GmaiVl::decode`] gives for the whole sequence. Beyond `max_position_embeddings`, dynamic NTK scaling takes another rotary base
+    /// for every length, and with it other keys and values for all earlier tokens in all blocks: they are computed anew, so each
+    /// token beyond costs a pass over the whole sequence.
     pub fn decode_cached(&self, x: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
-        let [batch, tokens, _] = x.dims();
-        let context = cached_context(&self.config.text_config, batch, cache.num_tokens(), tokens, &self.device);
+        let tokens = x.dims()[1];
+        let text = &self.config.text_config;
         let mut x = x;
+        if text.rope_scaling.as_ref().is_some_and(|scaling| scaling.kind == "dynamic") {
+            let all = cache.remember(x.clone());
+            if cache.num_tokens() > 0 && all.dims()[1] > text.max_position_embeddings {
+                cache.restart();
+                x = all;
+            }
+        }
+        let [batch, passed, _] = x.dims();
+        let context = cached_context(text, batch, cache.num_tokens(), passed, &self.device);
         for (block, layer) in self.language_model.model.layers.iter().zip(&mut cache.layers) {
             x = block.forward(x, &context, Some(layer));
         }
-        cache.advance(tokens);
-        x
+        cache.advance(passed);
+        x.narrow(1, passed - tokens, tokens)
     }
 
     /// Logits `[B, T, V]` of every position.

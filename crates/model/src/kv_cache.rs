@@ -32,12 +32,13 @@ pub struct KvCache {
     /// One per block.
     pub layers: Vec<LayerCache>,
     num_tokens: usize,
+    inputs: Option<Tensor<3>>, // [B, S, D], only where rotary positions may change
 }
 
 impl KvCache {
     /// An empty cache for `num_layers` blocks.
     pub fn new(num_layers: usize) -> KvCache {
-        KvCache { layers: vec![LayerCache::default(); num_layers], num_tokens: 0 }
+        KvCache { layers: vec![LayerCache::default(); num_layers], num_tokens: 0, inputs: None }
     }
 
     /// Tokens seen so far.
@@ -45,7 +46,30 @@ impl KvCache {
         self.num_tokens
     }
 
+    /// Bytes that keys and values take.
+    pub fn num_bytes(&self) -> usize {
+        let values = |tensor: &Option<Tensor<4>>| tensor.as_ref().map_or(0, |tensor| tensor.dims().iter().product());
+        let numbers: usize = self.layers.iter().map(|layer| values(&layer.keys) + values(&layer.values)).sum();
+        numbers * size_of::<f32>()
+    }
+
     pub(crate) fn advance(&mut self, num_tokens: usize) {
         self.num_tokens += num_tokens;
+    }
+
+    /// Remembers what went in, `[B, T, D]`, and returns all that ever went in, `[B, S + T, D]`.
+    pub(crate) fn remember(&mut self, x: Tensor<3>) -> Tensor<3> {
+        let all = match self.inputs.take() {
+            Some(earlier) => Tensor::cat(vec![earlier, x], 1),
+            None => x,
+        };
+        self.inputs = Some(all.clone());
+        all
+    }
+
+    /// Forgets keys and values, not the inputs.
+    pub(crate) fn restart(&mut self) {
+        self.layers.iter_mut().for_each(|layer| *layer = LayerCache::default());
+        self.num_tokens = 0;
     }
 }

@@ -18,7 +18,10 @@ pub mod record;
 pub mod vocabulary;
 
 pub use annotation::{Attribute, BoundingBox, Label, QuestionAnswer, Region, SourceFacts, Term};
-pub use chat::{Answer, ChatRequest, FinishReason, OptionLikelihood, Responder, ResponderError, Sampling};
+pub use chat::{
+    Answer, ChatRequest, FinishReason, OptionLikelihood, Responder, ResponderError, Sampling, TokenLikelihood,
+    WrittenToken,
+};
 pub use conversation::{Conversation, Form, Quiz, Role, Split, Turn};
 pub use image::Rgb8;
 pub use progress::Progress;

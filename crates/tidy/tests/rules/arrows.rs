@@ -4,7 +4,7 @@ use crate::{assert_none, workspace};
 use std::collections::BTreeMap;
 
 /// What each crate may be built from, among our own. A new arrow is its own commit and a dated line in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("schema", &[]),
     ("imaging", &["schema"]),
     ("shard", &["schema"]),
@@ -14,7 +14,11 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("train", &["schema", "shard", "processor", "model"]),
     ("infer", &["schema", "processor", "model"]),
     ("eval", &["schema", "imaging"]),
-    ("cli", &["schema", "imaging", "shard", "curate", "processor", "model", "train", "infer", "eval", "testkit"]),
+    ("convert", &[]),
+    (
+        "cli",
+        &["schema", "imaging", "shard", "curate", "processor", "model", "train", "infer", "eval", "convert", "testkit"],
+    ),
     ("testkit", &["schema"]),
     ("tidy", &[]),
 ];
