@@ -339,6 +339,18 @@ pub enum ModelCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Compare a checkpoint with the reference's numbers beside it; exit code 1 if one is out of tolerance.
+    ///
+    /// The folder holds config.json, the weights, vectors.safetensors (inputs and outputs of the reference implementation) and
+    /// vectors.json (settings of its training stages).
+    #[command(after_help = "Example:\n  gmai model parity checkpoints/gmai_vl_tiny --out own.safetensors")]
+    Parity {
+        /// The checkpoint folder.
+        folder: PathBuf,
+        /// File for the tensors computed here, under the names of vectors.safetensors.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Say what a model folder holds: sizes, parameters by part, image tokens.
     #[command(after_help = "Example:\n  gmai model info runs/small")]
     Info {

@@ -1,4 +1,4 @@
-//! `gmai model init|info|convert`: model folders.
+//! `gmai model init|info|convert|parity`: model folders.
 
 use crate::args::ModelCommand;
 use crate::convert;
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use gmai_model::{Config, GmaiVl, Parameters};
 use gmai_processor::Processor;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn run(command: &ModelCommand, output: Output) -> Result<()> {
             let order = convert::Order { folder, to: *to, outtype: *outtype, name: name.as_deref(), out };
             convert::run(&order, output)
         }
+        ModelCommand::Parity { folder, out } => parity(folder, out.as_deref(), output),
     }
 }
 
@@ -47,7 +49,7 @@ struct Info {
 impl Info {
     fn new(config: &Config, parameters: BTreeMap<String, usize>) -> Info {
         Info {
-            model_type: config.model_type.clone(),
+            model_type: config.model_type.name().to_string(),
             image_size: config.vision_config.image_size,
             patch_size: config.vision_config.patch_size,
             vision_blocks: config.num_vision_blocks(),
@@ -119,6 +121,35 @@ fn info(folder: &Path, output: Output) -> Result<()> {
         "  {} language blocks of width {}, {} words, rotary positions for {} tokens",
         info.language_blocks, info.hidden_size, info.vocab_size, info.max_tokens
     ))?;
+    Ok(())
+}
+
+/// Every quantity of the folder's vectors, one line each.
+fn parity(folder: &Path, out: Option<&Path>, output: Output) -> Result<()> {
+    let report = gmai_train::parity::run(folder)?;
+    if let Some(out) = out {
+        report.save(out)?;
+    }
+    output.document(&json!({ "folder": folder, "pass": report.passes(), "quantities": report.lines }))?;
+    let width = report.lines.iter().map(|line| line.name.len()).max().unwrap_or(0);
+    for line in &report.lines {
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_string(), |value| format!("{value:.1e}"));
+        output.line(format!(
+            "{} {:8} {:width$} {:18} {:>8} {:>8}  {}",
+            if line.pass { "pass" } else { "FAIL" },
+            line.case,
+            line.name,
+            format!("{:?}", line.shape),
+            number(line.max_absolute),
+            number(line.max_relative),
+            line.tolerance
+        ))?;
+    }
+    let failed = report.lines.iter().filter(|line| !line.pass).count();
+    if failed > 0 {
+        bail!("{}: {failed} of {} quantities are out of tolerance", folder.display(), report.lines.len());
+    }
+    output.line(format!("{}: all {} quantities within tolerance", folder.display(), report.lines.len()))?;
     Ok(())
 }
 

@@ -15,7 +15,6 @@ mod dicom;
 mod digest;
 mod elements;
 mod error;
-mod jpeg;
 mod label;
 mod limits;
 mod mask;

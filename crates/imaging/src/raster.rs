@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::sniff::FileKind;
-use crate::{jpeg, tiff};
+use crate::tiff;
 use gmai_schema::Rgb8;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::io::Cursor;
@@ -85,8 +85,11 @@ fn decode_any(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
 fn decode_within(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
     match crate::sniff::kind_of(bytes) {
         Some(FileKind::Jpeg) => {
-            let picture = jpeg::decode(path, bytes, limits)?;
-            let values = if picture.is_grey { Values::Grey(picture.bytes) } else { Values::Rgb(picture.bytes) };
+            let picture = gmai_jpeg::decode(bytes, limits.max_pixels).map_err(|error| jpeg_error(path, error))?;
+            let values = match picture.values {
+                gmai_jpeg::Values::Grey(grey) => Values::Grey(grey),
+                gmai_jpeg::Values::Rgb(rgb) => Values::Rgb(rgb),
+            };
             Ok(Raster { width: picture.width, height: picture.height, values })
         }
         Some(FileKind::Tiff) => tiff::decode(path, bytes, limits),
@@ -120,6 +123,19 @@ fn decode_other(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Raster> {
         other => Values::Rgb(other.into_rgb8().into_raw()),
     };
     Ok(Raster { width, height, values })
+}
+
+fn jpeg_error(path: &Path, error: gmai_jpeg::Error) -> Error {
+    match error {
+        gmai_jpeg::Error::Unsupported { what, value } => {
+            let remedy = "convert it to a baseline JPEG or to PNG, e.g. with `magick in.jpg out.png`";
+            Error::Unsupported { path: path.into(), field: what, value, remedy }
+        }
+        gmai_jpeg::Error::TooLarge { pixels: found, max_pixels: limit } => {
+            Error::TooLarge { path: path.into(), what: "image size in pixels", found, limit }
+        }
+        error => Error::decode(path, error),
+    }
 }
 
 fn decode_error(path: &Path, error: image::ImageError) -> Error {

@@ -2,9 +2,9 @@
 //! converts in another way, are done here.
 
 use crate::error::{Error, Result};
-use crate::jpeg::cmyk_to_rgb;
 use crate::limits::Limits;
 use crate::raster::{Raster, Values};
+use gmai_jpeg::cmyk_to_rgb;
 use std::io::Cursor;
 use std::path::Path;
 use tiff::ColorType;

@@ -6,6 +6,7 @@ use crate::generate::{Writing, generate};
 use crate::likelihood::score_options;
 use crate::prompt::{Pictures, Prompt, PromptReader};
 use crate::sampling::Sampler;
+use gmai_model::config::RopeScaling;
 use gmai_model::{GmaiVl, TextConfig, device};
 use gmai_processor::Processor;
 use gmai_schema::{Answer, ChatRequest, FinishReason, Responder, ResponderError, Turn};
@@ -41,7 +42,8 @@ impl Engine {
             }
         }
         let mut stop_ids = defaults.stop_ids.clone();
-        stop_ids.extend([processor.end_of_turn_id(), config.text_config.eos_token_id]);
+        stop_ids.push(processor.end_of_turn_id());
+        stop_ids.extend(&config.text_config.eos_token_id);
         let checkpoint = identity(folder)?;
         Ok(Engine { model, processor, stop_ids, defaults, reader: PromptReader::new(), checkpoint })
     }
@@ -124,10 +126,15 @@ pub struct WorkDone {
     pub num_prompt_tokens: usize,
 }
 
-/// The most tokens a sequence may have: `max_position_embeddings`, times the factor where dynamic NTK scaling stretches it.
+/// The most tokens a sequence may have: the model's own limit; dynamic NTK scaling has none, so it is `max_position_embeddings` times the factor there.
 fn longest_sequence(config: &TextConfig) -> usize {
-    let stretch = config.rope_scaling.as_ref().filter(|scaling| scaling.kind == "dynamic").map_or(1.0, |s| s.factor);
-    (config.max_position_embeddings as f64 * stretch.max(1.0)) as usize
+    match (config.max_tokens(), &config.rope_scaling) {
+        (Some(limit), _) => limit,
+        (None, Some(RopeScaling::Dynamic { factor })) => {
+            (config.max_position_embeddings as f64 * factor.max(1.0)) as usize
+        }
+        (None, _) => config.max_position_embeddings,
+    }
 }
 
 impl Responder for Engine {

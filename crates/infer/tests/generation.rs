@@ -36,6 +36,7 @@ fn model(seed: u64, positions: usize, processor: &Processor) -> GmaiVl {
             "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28, "patch_size": 14
         },
         "text_config": {
+            "model_type": "internlm2",
             "vocab_size": processor.vocab_size(), "hidden_size": heads * head, "intermediate_size": pick(&[40, 96]),
             "num_hidden_layers": pick(&[1, 2, 3]), "num_attention_heads": heads, "num_key_value_heads": kv_heads,
             "max_position_embeddings": positions, "rope_scaling": { "type": "dynamic", "factor": 2.0 },

@@ -1,10 +1,10 @@
 //! Times forward and backward of one decoder block and its pieces: `cargo run --release -p gmai-model --example block_speed`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 use burn::tensor::Tensor;
+use gmai_model::decoder::{DecoderBlock, TokenContext};
 use gmai_model::fused::packed_attention;
 use gmai_model::gmai_vl::TokenRows;
 use gmai_model::initialise::Initialiser;
-use gmai_model::internlm2::TokenContext;
 use gmai_model::layers::{attention, packed_causal_mask};
 use gmai_model::{GmaiVl, Parameters, device};
 use std::time::Instant;
@@ -25,6 +25,7 @@ fn main() {
     config.text_config.hidden_size = 192;
     config.text_config.intermediate_size = 512;
     config.text_config.num_attention_heads = 6;
+    config.text_config.head_dim = 32;
     let model = GmaiVl::new(config, 1, &device).unwrap();
     let init = Initialiser::new(2, &device);
     let (rows, tokens) = (8, 256);
@@ -34,8 +35,8 @@ fn main() {
     let branches = vec![vec![0; tokens]; rows];
     let packed_rows =
         TokenRows { samples: samples.clone(), branches: branches.clone(), positions, ..TokenRows::default() };
-    let context = gmai_model::internlm2::packed_context(&model.config.text_config, &packed_rows, &device);
-    let block = model.language_model.model.layers[0].clone();
+    let context = gmai_model::decoder::packed_context(&model.config.text_config, &packed_rows, &device);
+    let DecoderBlock::InternLm2(block) = model.language_model.model.layers[0].clone() else { return };
     time("block forward", || {
         block.forward(x.clone(), &context, None).into_data();
     });

@@ -41,10 +41,11 @@ impl ContrastiveHead {
         }
     }
 
-    /// Image states `[B, N + 1, D]` after the last block to unit vectors `[B, E]`: the mean over patches, so that every patch learns to carry meaning.
-    pub fn embed_images(&self, hidden: Tensor<3>, norm: &LayerNorm) -> Tensor<2> {
-        let rows = hidden.dims()[1];
-        let pooled = norm.forward(hidden).narrow(1, 1, rows - 1).mean_dim(1).squeeze_dim(1); // [B, D]
+    /// Image states `[B, R, D]` after the last block to unit vectors `[B, E]`: the mean over patches, so that every patch learns to
+    /// carry meaning. Rows before `first_patch` (CLIP's class token) are left out.
+    pub fn embed_images(&self, hidden: Tensor<3>, norm: &LayerNorm, first_patch: usize) -> Tensor<2> {
+        let patches = hidden.dims()[1] - first_patch;
+        let pooled = norm.forward(hidden).narrow(1, first_patch, patches).mean_dim(1).squeeze_dim(1); // [B, D]
         unit(self.visual_projection.forward_rows(pooled))
     }
 

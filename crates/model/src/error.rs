@@ -18,7 +18,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// `config.json` is not the JSON of a supported model.
-    #[error("{path}: {reason}; gmai reads model_type \"enhanced_llava\" with CLIP vision and InternLM2 text")]
+    #[error("{path}: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// The weights do not fit the configuration.
     #[error(
-        "{path}: weights do not fit config.json: missing {missing:?}, unexpected {unexpected:?}, wrong shape {misshapen:?}"
+        "{path}: weights do not fit config.json: missing {missing:?}, unexpected {unexpected:?}, wrong shape {misshapen:?}{defaults}"
     )]
     Weights {
         /// The file or folder.
@@ -48,6 +48,42 @@ pub enum Error {
         unexpected: Vec<String>,
         /// Tensors whose shape differs: name, shape wanted, shape found.
         misshapen: Vec<String>,
+        /// Which keys the config leaves out, as a clause; empty if none.
+        defaults: String,
+    },
+    /// Weights hold values that are no numbers.
+    #[error("{path}: NaN or infinite values in {names:?}; the training that wrote them had diverged")]
+    NotNumbers {
+        /// The file or folder.
+        path: PathBuf,
+        /// Tensors with such values.
+        names: Vec<String>,
+    },
+    /// A token id has no row in the embedding.
+    #[error("token id {id} lies outside the vocabulary of {vocab_size}; the tokenizer belongs to another model")]
+    TokenOutsideVocabulary {
+        /// The id.
+        id: u32,
+        /// Rows of the embedding table.
+        vocab_size: usize,
+    },
+    /// A sequence is longer than the model takes.
+    #[error("a sequence of {tokens} tokens, image tokens included; the model takes at most {limit} ({setting})")]
+    SequenceTooLong {
+        /// Its tokens.
+        tokens: usize,
+        /// The most that are accepted.
+        limit: usize,
+        /// The setting that says so.
+        setting: &'static str,
+    },
+    /// Pixel values do not make up whole pictures.
+    #[error("{values} pixel values are no whole number of pictures of 3 x {size} x {size}")]
+    PixelCount {
+        /// How many there are.
+        values: usize,
+        /// Side of a picture.
+        size: usize,
     },
     /// A weight file is damaged or not safetensors.
     #[error("{path}: not a readable safetensors file ({reason}); copy it again from its source")]

@@ -7,23 +7,29 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// Makes parameters for modules that start from nothing.
 pub struct Initialiser {
-    seed: u64,
+    seed: Option<u64>,
     device: Device,
 }
 
 impl Initialiser {
     /// Parameters drawn from `seed` on `device`.
     pub fn new(seed: u64, device: &Device) -> Initialiser {
-        Initialiser { seed, device: device.clone() }
+        Initialiser { seed: Some(seed), device: device.clone() }
+    }
+
+    /// Parameters that have a shape and take no memory, for a module whose values are all replaced.
+    pub fn shapes_only(device: &Device) -> Initialiser {
+        Initialiser { seed: None, device: device.clone() }
     }
 
     /// Normal values with mean 0 and the given standard deviation.
     pub fn normal<const D: usize>(&self, name: &str, dims: [usize; D], deviation: f64) -> Tensor<D> {
+        let Some(seed) = self.seed else { return self.shape(dims) };
         // FNV-1a: any fixed hash would do, it only has to differ between names.
         let stream = name
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ stream);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ stream);
         let values: Vec<f32> =
             (0..dims.iter().product()).map(|_| (standard_normal(&mut rng) * deviation) as f32).collect();
         Tensor::from_data(TensorData::new(values, dims), &self.device)
@@ -31,7 +37,15 @@ impl Initialiser {
 
     /// One value throughout.
     pub fn constant<const D: usize>(&self, dims: [usize; D], value: f32) -> Tensor<D> {
-        Tensor::full(dims, value, &self.device)
+        match self.seed {
+            Some(_) => Tensor::full(dims, value, &self.device),
+            None => self.shape(dims),
+        }
+    }
+
+    /// One value, seen as many.
+    fn shape<const D: usize>(&self, dims: [usize; D]) -> Tensor<D> {
+        Tensor::<D>::zeros([1; D], &self.device).expand(dims)
     }
 }
 

@@ -2,11 +2,11 @@
 //!
 //! Shapes: B batch, T tokens, H heads, K key-value heads, C head width, D model width.
 
-use crate::fused::{self, Rotary};
+use crate::fused;
 use crate::initialise::Initialiser;
 use crate::parameter::parameters;
 use burn::tensor::activation;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
 use std::ops::Range;
 
 /// `y = x W^T + b`, with the weight stored as checkpoints have it.
@@ -88,17 +88,80 @@ impl RmsNorm {
 
     /// `[B, T, D]` to `[B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let dtype = x.dtype();
+        let x = x.cast(DType::F32); // Squares of half-precision numbers overflow; the reference widens too.
         let mean_square = (x.clone() * x.clone()).mean_dim(2); // [B, T, 1]
-        x * (mean_square + self.eps).sqrt().recip() * self.weight.clone().unsqueeze()
+        (x * (mean_square + self.eps).sqrt().recip()).cast(dtype) * self.weight.clone().unsqueeze()
     }
 }
 
-/// CLIP's approximation `x * sigmoid(1.702 x)`.
-pub fn quick_gelu(x: Tensor<3>) -> Tensor<3> {
-    if fused::is_available(&x.device()) {
-        return fused::quick_gelu(x);
+/// What stands between two linear layers, under the names that checkpoints use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// CLIP's approximation `x * sigmoid(1.702 x)`.
+    QuickGelu,
+    /// `x * P(X <= x)` of a normal X, exact.
+    Gelu,
+    /// The same approximated by a hyperbolic tangent.
+    GeluTanh,
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `max(x, 0)`.
+    Relu,
+}
+
+impl Activation {
+    /// By a name of transformers' `ACT2FN`; `None` for others.
+    pub fn named(name: &str) -> Option<Activation> {
+        Some(match name {
+            "quick_gelu" => Activation::QuickGelu,
+            "gelu" | "gelu_python" => Activation::Gelu,
+            "gelu_pytorch_tanh" | "gelu_tanh" | "gelu_new" | "gelu_fast" => Activation::GeluTanh,
+            "silu" | "swish" => Activation::Silu,
+            "relu" => Activation::Relu,
+            _ => return None,
+        })
     }
-    x.clone() * activation::sigmoid(x * 1.702)
+
+    /// The name that checkpoints use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::QuickGelu => "quick_gelu",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_pytorch_tanh",
+            Activation::Silu => "silu",
+            Activation::Relu => "relu",
+        }
+    }
+
+    /// Each value by itself.
+    pub fn forward(self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Activation::QuickGelu if fused::takes(&x) => fused::quick_gelu(x),
+            Activation::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Activation::Gelu => activation::gelu(x),
+            Activation::GeluTanh => gelu_tanh(x),
+            Activation::Silu => activation::silu(x),
+            Activation::Relu => activation::relu(x),
+        }
+    }
+
+    /// `activation(gate) * value`, the middle of a gated feed-forward part.
+    pub fn gated(self, gate: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        if self == Activation::Silu && fused::takes(&gate) {
+            fused::swiglu(gate, value)
+        } else {
+            self.forward(gate) * value
+        }
+    }
+}
+
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`.
+fn gelu_tanh(x: Tensor<3>) -> Tensor<3> {
+    // Not burn's form: its general power takes a logarithm where two products do.
+    let cube = x.clone() * x.clone() * x.clone();
+    let inner = (x.clone() + cube * 0.044715) * (2.0 / std::f64::consts::PI).sqrt();
+    x * (inner.tanh() + 1.0) * 0.5
 }
 
 /// Which pairs of tokens may see each other, as a mask that is true where they may not: `[B, 1, T, T]` over keys in the last dimension.
@@ -138,7 +201,9 @@ pub fn attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Attenti
         // Any value far below real scores becomes exactly 0 after softmax; -inf would give NaN in rows without a visible key.
         scores = scores.mask_fill(mask.clone().expand([batch, heads, queries, keys]), -1e9);
     }
-    let weights = activation::softmax(scores, 3).reshape([batch, kv_heads, group * queries, keys]);
+    let dtype = scores.dtype();
+    let weights = activation::softmax(scores.cast(DType::F32), 3).cast(dtype);
+    let weights = weights.reshape([batch, kv_heads, group * queries, keys]);
     weights.matmul(v).reshape([batch, heads, queries, width])
 }
 
@@ -165,68 +230,6 @@ pub fn causal_mask(batch: usize, past: usize, tokens: usize, device: &Device) ->
     let keys = past + tokens;
     let row: Vec<bool> = (0..tokens).flat_map(|query| (0..keys).map(move |key| key > past + query)).collect();
     Tensor::from_data(TensorData::new(row.repeat(batch), [batch, 1, tokens, keys]), device)
-}
-
-/// Angles of rotary positions, `[B * T, C / 2]`.
-#[derive(Debug, Clone)]
-pub struct RotaryAngles {
-    half: usize,
-    angles: Vec<f32>,
-}
-
-impl RotaryAngles {
-    /// Angles of `positions[b][t]` for heads of width `head_dim`; frequencies are computed in f64, then rounded as the reference does.
-    pub fn new(positions: &[Vec<usize>], head_dim: usize, base: f64, factor: f64) -> RotaryAngles {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> =
-            (0..half).map(|index| (1.0 / base.powf(2.0 * index as f64 / head_dim as f64)) as f32).collect();
-        let mut angles = Vec::new();
-        for &position in positions.iter().flatten() {
-            let position = (position as f64 / factor) as f32;
-            angles.extend(frequencies.iter().map(|frequency| position * frequency));
-        }
-        RotaryAngles { half, angles }
-    }
-}
-
-impl From<RotaryAngles> for Rotary {
-    fn from(angles: RotaryAngles) -> Rotary {
-        let of = |function: fn(f32) -> f32| angles.angles.iter().map(|&angle| function(angle)).collect();
-        Rotary { cos: of(f32::cos), sin: of(f32::sin) }
-    }
-}
-
-/// Sines and cosines of rotary positions (NeoX layout: the two halves of a head rotate against each other).
-#[derive(Debug, Clone)]
-pub struct RotaryPositions {
-    cos: Tensor<4>, // [B, 1, T, C]
-    sin: Tensor<4>, // [B, 1, T, C]
-}
-
-impl RotaryPositions {
-    /// Tables of the angles of `batch` rows.
-    pub fn new(angles: &RotaryAngles, batch: usize, device: &Device) -> RotaryPositions {
-        let half = angles.half;
-        let shape = [batch, 1, angles.angles.len() / half / batch.max(1), 2 * half];
-        let table = |function: fn(f32) -> f32| {
-            let row = |angles: &[f32]| {
-                let values: Vec<f32> = angles.iter().map(|&angle| function(angle)).collect();
-                values.repeat(2)
-            };
-            let values: Vec<f32> = angles.angles.chunks_exact(half).flat_map(row).collect();
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
-        RotaryPositions { cos: table(f32::cos), sin: table(f32::sin) }
-    }
-
-    /// Rotates `[B, H, T, C]`.
-    pub fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.clone().narrow(3, half, half);
-        let turned = Tensor::cat(vec![second.neg(), first], 3); // [B, H, T, C]
-        x * self.cos.clone() + turned * self.sin.clone()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! burn's own `Module` carries ids and device state with each parameter; the trainer here needs only names and tensors.
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{DType, Device, Gradients, Tensor, TensorData, bf16};
 
 /// A parameter of any rank, borrowed from its module.
 pub enum ParameterMut<'a> {
@@ -10,6 +10,8 @@ pub enum ParameterMut<'a> {
     One(&'a mut Tensor<1>),
     /// A matrix.
     Two(&'a mut Tensor<2>),
+    /// A learned query `[1, 1, D]`.
+    Three(&'a mut Tensor<3>),
     /// A convolution kernel `[out, in, height, width]`.
     Four(&'a mut Tensor<4>),
 }
@@ -19,6 +21,7 @@ macro_rules! each_rank {
         match $self {
             ParameterMut::One($tensor) => $body,
             ParameterMut::Two($tensor) => $body,
+            ParameterMut::Three($tensor) => $body,
             ParameterMut::Four($tensor) => $body,
         }
     };
@@ -37,14 +40,33 @@ impl ParameterMut<'_> {
 
     /// The values in row-major order.
     pub fn to_vec(&self) -> Vec<f32> {
-        each_rank!(self, tensor => (**tensor).clone().into_data().try_to_vec::<f32>().expect("parameters are f32"))
+        self.reader()()
+    }
+
+    /// Gives the values when called. Shares the parameter's memory; a parameter that is replaced meanwhile does not change it.
+    pub fn reader(&self) -> Box<dyn Fn() -> Vec<f32>> {
+        each_rank!(self, tensor => {
+            let tensor = (**tensor).clone();
+            Box::new(move || {
+                let data = tensor.clone().into_data().convert_dtype(DType::F32);
+                data.try_to_vec::<f32>().expect("converted to f32")
+            })
+        })
     }
 
     /// Replaces the values; `values` must hold as many as before.
     pub fn set(&mut self, values: Vec<f32>, device: &Device) {
+        self.replace(Resident::F32(values), device);
+    }
+
+    /// Replaces the values and their number format.
+    pub fn replace(&mut self, values: Resident, device: &Device) {
         let dims = self.dims();
-        let data = TensorData::new(values, dims);
-        each_rank!(self, tensor => **tensor = Tensor::from_data(data, device))
+        let (data, dtype) = match values {
+            Resident::F32(values) => (TensorData::new(values, dims), DType::F32),
+            Resident::Bf16(values) => (TensorData::new(values, dims), DType::BF16),
+        };
+        each_rank!(self, tensor => **tensor = Tensor::from_data(data, (device, dtype)))
     }
 
     /// Starts recording: the parameter becomes a leaf whose gradient is kept.
@@ -58,6 +80,14 @@ impl ParameterMut<'_> {
             .grad_remove(gradients)
             .map(|gradient| gradient.into_data().try_to_vec::<f32>().expect("gradients are f32")))
     }
+}
+
+/// Values on their way into a parameter, in the number format that they keep.
+pub enum Resident {
+    /// Single precision.
+    F32(Vec<f32>),
+    /// Brain floats.
+    Bf16(Vec<bf16>),
 }
 
 /// Something with named parameters.
@@ -100,6 +130,12 @@ impl Parameters for Tensor<1> {
 impl Parameters for Tensor<2> {
     fn visit_parameters(&mut self, name: &str, visit: &mut dyn FnMut(&str, ParameterMut<'_>)) {
         visit(name, ParameterMut::Two(self));
+    }
+}
+
+impl Parameters for Tensor<3> {
+    fn visit_parameters(&mut self, name: &str, visit: &mut dyn FnMut(&str, ParameterMut<'_>)) {
+        visit(name, ParameterMut::Three(self));
     }
 }
 

@@ -1,200 +1,187 @@
-//! Weights on disk: Hugging Face folders with `model.safetensors`, or shards listed in `model.safetensors.index.json`.
+//! Named tensors of files to the parameters of a module, and back.
 
-use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::gmai_vl::GmaiVl;
-use crate::parameter::{ParameterMut, Parameters};
-use burn::tensor::Device;
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::layout::KeyLayout;
+use crate::parameter::{ParameterMut, Parameters, Resident};
+use crate::tensor_file::{TensorFile, to_bytes, write};
+use burn::tensor::{Device, bf16};
+use safetensors::tensor::Dtype;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 
-const SINGLE_FILE: &str = "model.safetensors";
-const INDEX_FILE: &str = "model.safetensors.index.json";
+pub use crate::tensor_file::{OwnedTensor, load_tensors, save_tensors};
 
-impl GmaiVl {
-    /// Loads the checkpoint in `folder` (`config.json` and safetensors) onto `device`, as f32.
-    ///
-    /// Every parameter must be there with its shape and nothing else may be: all differences are listed together.
-    pub fn from_folder(folder: &Path, device: &Device) -> Result<GmaiVl> {
-        let config = Config::from_folder(folder)?;
-        // Seed 0: every value is replaced below.
-        let mut model = GmaiVl::new(config, 0, device)?;
-        load(&mut model, folder, &weight_files(folder)?, device)?;
-        Ok(model)
-    }
-
-    /// Writes `config.json` and `model.safetensors` into `folder`.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        let path = folder.join("config.json");
-        let mut text = serde_json::to_string_pretty(&self.config).expect("a config is plain data");
-        text.push('\n');
-        std::fs::write(&path, text).map_err(|source| Error::Io { path, source })?;
-        save(&mut self.clone(), &folder.join(SINGLE_FILE))
-    }
+/// Number format that parameters have in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Single precision: trains, and takes the CPU kernels.
+    #[default]
+    F32,
+    /// Brain floats: half the memory, for answering only.
+    Bf16,
 }
 
-/// The safetensors files of a checkpoint folder.
-fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let index = folder.join(INDEX_FILE);
-    if !index.exists() {
-        return Ok(vec![folder.join(SINGLE_FILE)]);
-    }
-    let text = std::fs::read_to_string(&index).map_err(|source| Error::Io { path: index.clone(), source })?;
-    let damaged = |reason: String| Error::Damaged { path: index.clone(), reason };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-    let map = value["weight_map"].as_object().ok_or_else(|| damaged("no weight_map".to_owned()))?;
-    let names: BTreeSet<&str> = map.values().filter_map(|file| file.as_str()).collect();
-    if names.iter().any(|name| name.contains(['/', '\\'])) {
-        return Err(damaged("weight_map names a file outside the folder".to_owned()));
-    }
-    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+/// Where each parameter's values lie.
+pub(crate) struct Found<'a> {
+    places: BTreeMap<String, (&'a TensorFile, String)>,
 }
 
-/// Fills `module` from `files`; `folder` is named in errors.
+/// Fills `module` from `files` whose tensors have the module's own names; `folder` is named in errors.
 pub fn load(module: &mut impl Parameters, folder: &Path, files: &[PathBuf], device: &Device) -> Result<()> {
+    let files: Vec<TensorFile> = files.iter().map(|path| TensorFile::open(path)).collect::<Result<_>>()?;
+    let found = find(module, folder, &files, KeyLayout::default(), &|_| false, &[])?;
+    fill(module, folder, &found, Precision::F32, device)
+}
+
+/// Finds every parameter of `module` in `files`. Missing, unexpected, doubled and misshapen tensors are listed together.
+///
+/// `is_known` names tensors that may lie in the files without being parameters; `absent` are keys of the config whose
+/// defaults may be the reason.
+pub(crate) fn find<'a>(
+    module: &mut impl Parameters,
+    folder: &Path,
+    files: &'a [TensorFile],
+    layout: KeyLayout,
+    is_known: &dyn Fn(&str) -> bool,
+    absent: &[String],
+) -> Result<Found<'a>> {
     let mut wanted: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     module.visit_parameters("", &mut |name, parameter| {
         wanted.insert(name.to_owned(), parameter.dims());
     });
-    let mut found: HashMap<String, Vec<f32>> = HashMap::new();
+    let mut places: BTreeMap<String, (&TensorFile, String)> = BTreeMap::new();
     let (mut unexpected, mut misshapen) = (Vec::new(), Vec::new());
-    for path in files {
-        let file = File::open(path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        // SAFETY: the map is read once below and dropped; another process truncating the file meanwhile is the operator's fault.
-        let map = unsafe { Mmap::map(&file) }.map_err(|source| Error::Io { path: path.clone(), source })?;
-        let damaged = |reason: String| Error::Damaged { path: path.clone(), reason };
-        let tensors = SafeTensors::deserialize(&map).map_err(|error| damaged(error.to_string()))?;
-        for (name, view) in tensors.iter() {
-            // A buffer of old CLIP checkpoints, 0, 1, 2, ...: carries no information.
-            if name.ends_with("embeddings.position_ids") {
+    for file in files {
+        for key in file.names() {
+            let name = layout.name(&key);
+            if is_known(&name) {
                 continue;
             }
-            match wanted.get(name) {
-                None => unexpected.push(name.to_owned()),
-                Some(dims) if dims.as_slice() != view.shape() => {
-                    misshapen.push(format!("{name}: wanted {dims:?}, found {:?}", view.shape()));
-                }
-                Some(_) => {
-                    let values = to_f32(&view).ok_or_else(|| damaged(format!("{name}: type {:?}", view.dtype())))?;
-                    found.insert(name.to_owned(), values);
+            let info = file.info(&key).expect("the key is from this file");
+            match wanted.get(&name) {
+                None => unexpected.push(key),
+                Some(_) if places.contains_key(&name) => unexpected.push(format!("{key} (a second time)")),
+                Some(dims) => {
+                    if *dims != info.shape {
+                        misshapen.push(format!("{key}: wanted {dims:?}, found {:?}", info.shape));
+                    } else if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+                        misshapen.push(format!("{key}: wanted f32, f16 or bf16, found {:?}", info.dtype));
+                    }
+                    places.insert(name, (file, key));
                 }
             }
         }
     }
-    let misnamed = |name: &&String| misshapen.iter().any(|line| line.starts_with(&format!("{name}:")));
     let missing: Vec<String> =
-        wanted.keys().filter(|name| !found.contains_key(*name)).filter(|name| !misnamed(name)).cloned().collect();
-    if !(missing.is_empty() && unexpected.is_empty() && misshapen.is_empty()) {
-        unexpected.sort();
-        return Err(Error::Weights { path: folder.to_owned(), missing, unexpected, misshapen });
+        wanted.keys().filter(|name| !places.contains_key(*name)).map(|name| layout.key(name)).collect();
+    if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
+        return Ok(Found { places });
     }
+    let defaults = if absent.is_empty() {
+        String::new()
+    } else {
+        format!("; config.json leaves out {}, so transformers' defaults were taken", absent.join(", "))
+    };
+    Err(Error::Weights { path: folder.to_owned(), missing, unexpected, misshapen, defaults })
+}
+
+/// Reads every parameter from its place, one after the other. Values that are no numbers are refused, all names together.
+pub(crate) fn fill(
+    module: &mut impl Parameters,
+    folder: &Path,
+    found: &Found<'_>,
+    precision: Precision,
+    device: &Device,
+) -> Result<()> {
+    let mut broken = Vec::new();
+    let mut failed = None;
     module.visit_parameters("", &mut |name, mut parameter| {
-        let values = found.remove(name).expect("every name was checked above");
-        parameter.set(values, device);
+        let (file, key) = &found.places[name];
+        let info = file.info(key).expect("found in this file");
+        let read = match precision {
+            Precision::F32 => file.values(key, info, |value| value).map(|read| {
+                parameter.replace(Resident::F32(read.values), device);
+                read.finite
+            }),
+            Precision::Bf16 => file.values(key, info, bf16::from_f32).map(|read| {
+                parameter.replace(Resident::Bf16(read.values), device);
+                read.finite
+            }),
+        };
+        match read {
+            Ok(true) => (),
+            Ok(false) => broken.push(key.clone()),
+            Err(error) => failed = Some(error),
+        }
     });
-    Ok(())
+    match failed {
+        Some(error) => Err(error),
+        None if broken.is_empty() => Ok(()),
+        None => Err(Error::NotNumbers { path: folder.to_owned(), names: broken }),
+    }
 }
 
 /// Writes every parameter of `module` as f32 into one safetensors file.
 pub fn save(module: &mut impl Parameters, path: &Path) -> Result<()> {
-    let mut tensors: BTreeMap<String, OwnedTensor> = BTreeMap::new();
+    let mut tensors: BTreeMap<String, StoredTensor> = BTreeMap::new();
     module.visit_parameters("", &mut |name, parameter: ParameterMut<'_>| {
-        tensors.insert(name.to_owned(), OwnedTensor { shape: parameter.dims(), values: parameter.to_vec() });
+        tensors.insert(name.to_owned(), Handle::of(&parameter).stored(Dtype::F32));
     });
-    save_tensors(&tensors, path)
+    write(&tensors, path)
 }
 
-/// A tensor by value, as it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OwnedTensor {
-    /// Sizes along each dimension.
-    pub shape: Vec<usize>,
-    /// Values in row-major order.
-    pub values: Vec<f32>,
+/// A parameter that is read when it is written: shares the parameter's memory.
+pub(crate) struct Handle {
+    shape: Vec<usize>,
+    read: Rc<dyn Fn() -> Vec<f32>>,
 }
 
-impl safetensors::View for &OwnedTensor {
+impl Handle {
+    /// Of a parameter as it is now.
+    pub fn of(parameter: &ParameterMut<'_>) -> Handle {
+        Handle { shape: parameter.dims(), read: parameter.reader().into() }
+    }
+
+    /// Number of values.
+    pub fn num_values(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// To be written as `dtype`.
+    pub fn stored(&self, dtype: Dtype) -> StoredTensor {
+        let read = self.read.clone();
+        StoredTensor { shape: self.shape.clone(), dtype, bytes: Box::new(move || to_bytes(&read(), dtype)) }
+    }
+}
+
+/// A tensor on its way into a file: its bytes are made when they are asked for.
+pub(crate) struct StoredTensor {
+    shape: Vec<usize>,
+    dtype: Dtype,
+    bytes: Box<dyn Fn() -> Vec<u8>>,
+}
+
+impl StoredTensor {
+    /// Bytes as they were read.
+    pub fn raw(shape: Vec<usize>, dtype: Dtype, bytes: Arc<Vec<u8>>) -> StoredTensor {
+        StoredTensor { shape, dtype, bytes: Box::new(move || bytes.to_vec()) }
+    }
+}
+
+impl safetensors::View for &StoredTensor {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        self.dtype
     }
     fn shape(&self) -> &[usize] {
         &self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        Cow::Owned((self.bytes)())
     }
     fn data_len(&self) -> usize {
-        self.values.len() * 4
-    }
-}
-
-/// Writes named tensors into one safetensors file.
-pub fn save_tensors(tensors: &BTreeMap<String, OwnedTensor>, path: &Path) -> Result<()> {
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]); // transformers refuses files without it
-    safetensors::serialize_to_file(tensors, Some(metadata), path)
-        .map_err(|error| Error::Damaged { path: path.to_owned(), reason: error.to_string() })
-}
-
-/// Reads every tensor of a safetensors file as f32.
-pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, OwnedTensor>> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    let damaged = |reason: String| Error::Damaged { path: path.to_owned(), reason };
-    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-    tensors
-        .iter()
-        .map(|(name, view)| {
-            let values = to_f32(&view).ok_or_else(|| damaged(format!("{name}: type {:?}", view.dtype())))?;
-            Ok((name.to_owned(), OwnedTensor { shape: view.shape().to_vec(), values }))
-        })
-        .collect()
-}
-
-/// The values of a stored tensor as f32; `None` for types that weights do not have.
-fn to_f32(view: &TensorView<'_>) -> Option<Vec<f32>> {
-    let bytes = view.data();
-    let pairs = || bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-    match view.dtype() {
-        Dtype::F32 => {
-            Some(bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect())
-        }
-        Dtype::BF16 => Some(pairs().map(|bits| f32::from_bits(u32::from(bits) << 16)).collect()),
-        Dtype::F16 => Some(pairs().map(f16_to_f32).collect()),
-        Dtype::I64 => {
-            let eight =
-                bytes.chunks_exact(8).map(|b| i64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]));
-            Some(eight.map(|value| value as f32).collect())
-        }
-        _ => None,
-    }
-}
-
-/// IEEE 754 half precision to single.
-fn f16_to_f32(bits: u16) -> f32 {
-    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
-    let exponent = i32::from((bits >> 10) & 0x1f);
-    let fraction = f32::from(bits & 0x3ff);
-    match exponent {
-        0 => sign * fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => sign * f32::INFINITY,
-        31 => f32::NAN,
-        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_precision_values_are_exact() {
-        assert_eq!(f16_to_f32(0x3c00), 1.0);
-        assert_eq!(f16_to_f32(0xc000), -2.0);
-        assert_eq!(f16_to_f32(0x7bff), 65504.0);
-        assert_eq!(f16_to_f32(0x0001), 2f32.powi(-24));
-        assert!(f16_to_f32(0x7c01).is_nan());
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
 }

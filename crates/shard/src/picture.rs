@@ -35,8 +35,14 @@ impl EncodedImage {
     /// The pixels. Errors when the bytes are damaged or would take more than 256 MiB.
     pub fn decode(&self) -> Result<Rgb8> {
         let refused = |reason: String| Error::Picture { path: self.path.clone(), reason };
-        let format = if self.path.ends_with(".png") { ImageFormat::Png } else { ImageFormat::Jpeg };
-        let mut reader = ImageReader::with_format(Cursor::new(&self.bytes), format);
+        if !self.path.ends_with(".png") {
+            let picture = gmai_jpeg::decode(&self.bytes, MAX_DECODED_BYTES / 4);
+            let picture = picture.map_err(|error| refused(error.to_string()))?;
+            let (width, height) = (picture.width, picture.height);
+            let pixels = Rgb8::new(width, height, picture.into_rgb());
+            return pixels.ok_or_else(|| refused("the picture has no pixels".to_string()));
+        }
+        let mut reader = ImageReader::with_format(Cursor::new(&self.bytes), ImageFormat::Png);
         let mut limits = Limits::default();
         limits.max_alloc = Some(MAX_DECODED_BYTES);
         reader.limits(limits);

@@ -6,7 +6,7 @@
 //! objective.rs   losses with gradients       walk.rs        forward and backward, segment by segment
 //! gradients.rs   sums, norm, clipping        optimizer.rs   AdamW        schedule.rs   the rate
 //! run.rs         stages, steps, checkpoints  checkpoint.rs  folders to resume from
-//! events.rs      the log
+//! events.rs      the log                   parity/       a checkpoint against the reference's numbers
 //! ```
 
 #![recursion_limit = "256"]
@@ -19,6 +19,7 @@ pub mod events;
 pub mod gradients;
 pub mod objective;
 pub mod optimizer;
+pub mod parity;
 pub mod plan;
 pub mod recipe;
 pub mod run;

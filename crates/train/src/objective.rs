@@ -7,8 +7,9 @@ use crate::recipe::{Part, Stage};
 use crate::walk::{Memory, Mode, Tape, collect};
 use burn::tensor::{Int, Tensor, TensorData};
 use gmai_model::contrastive::ContrastiveHead;
+use gmai_model::decoder::TokenContext;
 use gmai_model::fused::elementwise::cross_entropy;
-use gmai_model::gmai_vl::{TokenRows, splice};
+use gmai_model::gmai_vl::TokenRows;
 use gmai_model::{GmaiVl, Parameters};
 
 /// A loss before it is divided: sums and counts add up over micro-batches whatever their size.
@@ -24,7 +25,25 @@ pub struct LossSum {
 const HEAD_ROWS: usize = 1024;
 
 /// Adds the gradients of the summed next-token loss of `batch`.
+///
+/// # Errors
+/// Ids, image tokens or lengths that do not fit the model.
 pub fn next_token(model: &GmaiVl, batch: &PackedBatch, stage: &Stage, gradients: &mut Gradients) -> Result<LossSum> {
+    model.check_length(&batch.rows)?;
+    next_token_in(model, batch, &model.context(&batch.rows), stage, gradients)
+}
+
+/// [`next_token`] with `context` telling which tokens see each other, whatever the rows' lengths.
+///
+/// # Errors
+/// Ids or image tokens that do not fit the model.
+pub fn next_token_in(
+    model: &GmaiVl,
+    batch: &PackedBatch,
+    context: &TokenContext,
+    stage: &Stage,
+    gradients: &mut Gradients,
+) -> Result<LossSum> {
     let mode = |part| if stage.trainable.contains(&part) { Mode::Trained } else { Mode::Frozen };
     let mut tape = Tape::new(if stage.recompute { Memory::Recompute } else { Memory::Keep });
     let features = match batch.pixel_values.is_empty() {
@@ -32,7 +51,7 @@ pub fn next_token(model: &GmaiVl, batch: &PackedBatch, stage: &Stage, gradients:
         false => Some(image_features(model, batch, mode(Part::Vision), mode(Part::Projector), &mut tape)),
     };
     let x = embed(model, &batch.rows, features, mode(Part::Language), &mut tape)?;
-    let hidden = decode(model, &batch.rows, x, mode(Part::Language), &mut tape);
+    let hidden = decode(model, context, x, mode(Part::Language), &mut tape);
     let (loss, gradient) = head(model, batch, hidden, mode(Part::Language), gradients);
     if tape.is_recording() {
         tape.backward(gradient, gradients);
@@ -63,7 +82,9 @@ fn vision_states(model: &GmaiVl, pixel_values: &[f32], num_blocks: usize, mode: 
     let patches = model.patches(pixel_values);
     let mut x =
         tape.run(&format!("{prefix}.embeddings"), &vision.embeddings, mode, patches, |module, x| module.forward(x));
-    x = tape.run(&format!("{prefix}.pre_layrnorm"), &vision.pre_layrnorm, mode, x, |module, x| module.forward(x));
+    if let Some(norm) = &vision.pre_layrnorm {
+        x = tape.run(&format!("{prefix}.pre_layrnorm"), norm, mode, x, |module, x| module.forward(x));
+    }
     for (index, block) in vision.encoder.layers[..num_blocks].iter().enumerate() {
         x = tape.run(&format!("{prefix}.encoder.layers.{index}"), block, mode, x, |module, x| module.forward(x));
     }
@@ -81,22 +102,17 @@ fn embed(
     if language == Mode::Frozen && !tape.is_recording() {
         return Ok(model.embed(rows, features)?);
     }
-    let dims = rows.dims();
-    let device = model.device().clone();
     let num_features = features.as_ref().map_or(0, |features| features.dims()[0] * features.dims()[1]);
-    let index = model.splice_index(rows, num_features)?;
+    let splice = model.splice(rows, num_features)?;
     let table = &model.language_model.model.tok_embeddings;
     let mut table = if language == Mode::Trained { table.tracked() } else { table.clone() };
     let features = features.map(|features| features.inner().autodiff().require_grad());
-    let embedded = table.forward(model.ids(rows));
-    let x = match &features {
-        Some(features) => splice(embedded, features.clone(), index, dims, &device),
-        None => embedded,
-    };
+    let x = splice.apply(table.forward(model.ids(rows)), features.clone());
+    let name = format!("language_model.{}", model.language_model.embeddings_name());
     let y = x.clone().inner();
     tape.push(move |gradient, gradients| {
         let mut taken = (x * gradient.clone().autodiff()).sum().backward();
-        collect("language_model.model.tok_embeddings", &mut table, &mut taken, gradients);
+        collect(&name, &mut table, &mut taken, gradients);
         match features {
             Some(features) => features.grad_remove(&mut taken).unwrap_or_else(|| features.inner().zeros_like()),
             None => gradient, // Nothing lies below the embedding of a row without images.
@@ -106,8 +122,7 @@ fn embed(
 }
 
 /// Embedded rows through the decoder blocks.
-fn decode(model: &GmaiVl, rows: &TokenRows, mut x: Tensor<3>, language: Mode, tape: &mut Tape) -> Tensor<3> {
-    let context = model.context(rows);
+fn decode(model: &GmaiVl, context: &TokenContext, mut x: Tensor<3>, language: Mode, tape: &mut Tape) -> Tensor<3> {
     for (index, block) in model.language_model.model.layers.iter().enumerate() {
         let context = context.clone();
         x = tape.run(&format!("language_model.model.layers.{index}"), block, language, x, move |module, x| {
@@ -142,7 +157,7 @@ fn head(
         let leaf = flat.clone().select(0, places.clone()).inner().autodiff().require_grad(); // [n, D]
         let normed: Tensor<2> = norm.forward(leaf.clone().unsqueeze::<3>()).squeeze_dim(0);
         // The head's own gradients are written out: a tape would copy the logits, by far the largest tensor, several times.
-        let (weight, rows) = (model.language_model.output.weight.clone(), normed.clone().inner());
+        let (weight, rows) = (model.language_model.head().clone(), normed.clone().inner());
         let logits = rows.clone().matmul(weight.clone().transpose()); // [n, V]
         let shape = logits.dims();
         let values = logits.into_data().try_to_vec::<f32>().expect("logits are f32");
@@ -151,7 +166,8 @@ fn head(
         let by_logits: Tensor<2> = Tensor::from_data(TensorData::new(by_logits, shape), device);
         if language == Mode::Trained {
             let by_weight = by_logits.clone().transpose().matmul(rows).into_data();
-            gradients.add("language_model.output.weight", by_weight.try_to_vec().expect("gradients are f32"));
+            let name = format!("language_model.{}", model.language_model.head_name()); // The embedding's, when they are one.
+            gradients.add(&name, by_weight.try_to_vec().expect("gradients are f32"));
         }
         let by_normed = by_logits.matmul(weight); // [n, D]
         let mut taken = (normed * by_normed.autodiff()).sum().backward();
@@ -184,7 +200,7 @@ pub fn contrastive(
     let mut tracked = head.tracked();
     let mut norm = model.vision_tower.vision_model.post_layernorm.tracked();
     let leaf = hidden.autodiff().require_grad();
-    let images = tracked.embed_images(leaf.clone(), &norm);
+    let images = tracked.embed_images(leaf.clone(), &norm, model.config.vision_config.first_patch());
     let loss = tracked.loss(images, tracked.embed_texts(texts.autodiff()), &batch.matches, device) * count as f64;
     let sum = f64::from(loss.clone().inner().into_scalar::<f32>());
     let mut taken = loss.backward();

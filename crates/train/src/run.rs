@@ -9,14 +9,15 @@ use crate::gradients::Gradients;
 use crate::objective::{LossSum, contrastive, next_token};
 use crate::optimizer::AdamW;
 use crate::plan::{Schedule, StagePlan, run_hash};
-use crate::recipe::{FreshModel, ModelSource, Objective, Recipe, Stage};
+use crate::recipe::{FreshLanguage, FreshModel, FreshVision, ModelSource, Objective, Recipe, Stage};
 use crate::schedule::factor;
 use burn::tensor::Tensor;
-use gmai_model::config::{RopeScaling, TextConfig, VisionConfig};
+use gmai_model::config::{FeatureSelect, ModelType, RopeScaling, TextConfig, TextType, VisionConfig, VisionType};
 use gmai_model::contrastive::ContrastiveHead;
 use gmai_model::gmai_vl::TokenRows;
 use gmai_model::initialise::Initialiser;
-use gmai_model::{Config, GmaiVl, Parameters, device};
+use gmai_model::layers::Activation;
+use gmai_model::{Config, GmaiVl, Parameters, Written, device};
 use gmai_processor::{ImageConfig, Processor, ProcessorConfig, train_tokenizer};
 use gmai_schema::Progress;
 use gmai_shard::Reader;
@@ -103,7 +104,8 @@ fn start(recipe: &Recipe, reader: &Reader, hooks: &mut Hooks<'_>) -> Result<Trai
     let device = device::default_device();
     let (model, processor) = match &recipe.model {
         ModelSource::StartFrom(folder) => {
-            let model = GmaiVl::from_folder(folder, &device)?;
+            let mut model = GmaiVl::from_folder(folder, &device)?;
+            model.store_as_f32();
             let processor = Processor::from_folder(folder, model.config.num_image_tokens())?;
             (model, processor)
         }
@@ -122,48 +124,68 @@ fn start(recipe: &Recipe, reader: &Reader, hooks: &mut Hooks<'_>) -> Result<Trai
 impl FreshModel {
     /// The checkpoint configuration of these sizes; `vocab_size` counts the tokenizer's entries as trained.
     fn config(&self, image_token_index: u32, vocab_size: usize) -> Config {
-        let (vision, language) = (&self.vision, &self.language);
         Config {
             architectures: vec!["LlavaForConditionalGeneration".to_owned()],
-            model_type: "enhanced_llava".to_owned(),
+            model_type: ModelType::EnhancedLlava,
             ignore_index: -100,
             image_token_index,
-            projector_hidden_act: "gelu".to_owned(),
-            vision_feature_select_strategy: "default".to_owned(),
+            image_seq_length: 576,
+            pad_token_id: Some(2),
+            projector_hidden_act: Activation::Gelu,
+            multimodal_projector_bias: true,
+            vision_feature_select_strategy: FeatureSelect::Default,
             vision_feature_layer: -2,
             torch_dtype: "float32".to_owned(),
-            vision_config: VisionConfig {
-                model_type: "clip_vision_model".to_owned(),
-                hidden_size: vision.hidden_size,
-                intermediate_size: vision.intermediate_size,
-                num_hidden_layers: vision.num_hidden_layers,
-                num_attention_heads: vision.num_attention_heads,
-                image_size: vision.image_size,
-                patch_size: vision.patch_size,
-                hidden_act: "quick_gelu".to_owned(),
-                layer_norm_eps: 1e-5,
-                projection_dim: vision.projection_dim,
-            },
-            text_config: TextConfig {
-                model_type: "internlm2".to_owned(),
-                vocab_size,
-                hidden_size: language.hidden_size,
-                intermediate_size: language.intermediate_size,
-                num_hidden_layers: language.num_hidden_layers,
-                num_attention_heads: language.num_attention_heads,
-                num_key_value_heads: language.num_key_value_heads,
-                max_position_embeddings: language.max_position_embeddings,
-                rms_norm_eps: 1e-5,
-                rope_theta: 1_000_000.0,
-                rope_scaling: Some(RopeScaling { kind: "dynamic".to_owned(), factor: 2.0 }),
-                hidden_act: "silu".to_owned(),
-                bias: false,
-                tie_word_embeddings: false,
-                bos_token_id: 1,
-                eos_token_id: 2,
-                pad_token_id: 2,
-                initializer_range: 0.02,
-            },
+            vision_config: self.vision.config(),
+            text_config: self.language.config(vocab_size),
+            written: Written::default(),
+        }
+    }
+}
+
+impl FreshVision {
+    fn config(&self) -> VisionConfig {
+        VisionConfig {
+            model_type: VisionType::Clip,
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            image_size: self.image_size,
+            patch_size: self.patch_size,
+            hidden_act: Activation::QuickGelu,
+            layer_norm_eps: 1e-5,
+            projection_dim: self.projection_dim,
+            vision_use_head: false,
+        }
+    }
+}
+
+impl FreshLanguage {
+    fn config(&self, vocab_size: usize) -> TextConfig {
+        TextConfig {
+            model_type: TextType::InternLm2,
+            vocab_size,
+            hidden_size: self.hidden_size,
+            intermediate_size: self.intermediate_size,
+            num_hidden_layers: self.num_hidden_layers,
+            num_attention_heads: self.num_attention_heads,
+            num_key_value_heads: self.num_key_value_heads,
+            head_dim: self.hidden_size / self.num_attention_heads.max(1),
+            max_position_embeddings: self.max_position_embeddings,
+            sliding_window: None,
+            rms_norm_eps: 1e-5,
+            rope_theta: 1_000_000.0,
+            rope_scaling: Some(RopeScaling::Dynamic { factor: 2.0 }),
+            hidden_act: Activation::Silu,
+            qkv_bias: false,
+            attention_output_bias: false,
+            mlp_bias: false,
+            tie_word_embeddings: false,
+            bos_token_id: Some(1),
+            eos_token_id: vec![2],
+            pad_token_id: Some(2),
+            initializer_range: 0.02,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::attention::AttentionLayout;
 use super::elementwise;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Device, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use burn_autodiff::checkpoint::base::Checkpointer;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
@@ -193,6 +193,11 @@ impl<B: HostKernels, C: CheckpointStrategy> HostKernels for Autodiff<B, C> {
 /// Whether tensors on `device` can take the kernels.
 pub fn is_available(device: &Device) -> bool {
     device.clone().without_autodiff() == Device::flex()
+}
+
+/// Whether the kernels take `x`: f32 in this process's memory.
+pub fn takes<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && is_available(&x.device())
 }
 
 /// Projected rows `[N, W]` to mixed heads `[N, H * C]`, recorded when `rows` is.

@@ -8,4 +8,4 @@ pub mod elementwise;
 mod extension;
 
 pub use attention::{AttentionLayout, HeadGroup, Rotary};
-pub use extension::{is_available, packed_attention, quick_gelu, swiglu};
+pub use extension::{is_available, packed_attention, quick_gelu, swiglu, takes};

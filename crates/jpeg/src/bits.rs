@@ -1,13 +1,13 @@
 //! Bits of entropy-coded data and the Huffman codes in them (ITU T.81 annexes C and F.2.2).
 
-use super::{Decoded, Fault};
+use crate::error::{Error, Result};
 
 /// Bits that the first look at a code takes; nearly all codes are shorter.
 const LOOK_BITS: u32 = 9;
 
 /// A Huffman table, ready for decoding.
 #[derive(Debug, Clone)]
-pub(super) struct HuffmanTable {
+pub(crate) struct HuffmanTable {
     /// For each value of the next [`LOOK_BITS`] bits: symbol in the low byte, length of its code above; 0 for longer codes.
     look: Vec<u16>,
     /// For each code length: one more than the largest code, moved to the top of 16 bits; for finding longer codes.
@@ -19,8 +19,8 @@ pub(super) struct HuffmanTable {
 
 impl HuffmanTable {
     /// From the number of codes of each length, 1 to 16, and the symbols in the order of their codes.
-    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Decoded<HuffmanTable> {
-        let impossible = Fault::Damaged("a Huffman table has more codes than fit");
+    pub(crate) fn new(counts: &[u8; 16], symbols: &[u8]) -> Result<HuffmanTable> {
+        let impossible = Error::Damaged("a Huffman table has more codes than fit");
         if symbols.len() > 256 {
             return Err(impossible);
         }
@@ -55,14 +55,14 @@ impl HuffmanTable {
     }
 
     /// Whether every symbol is a possible bit count of a DC difference.
-    pub(super) fn fits_dc(&self) -> bool {
+    pub(crate) fn fits_dc(&self) -> bool {
         self.symbols.iter().all(|symbol| *symbol <= 15)
     }
 }
 
 /// Reads bits of one scan.
 #[derive(Debug)]
-pub(super) struct BitReader<'a> {
+pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     /// The next byte to take.
     at: usize,
@@ -74,12 +74,12 @@ pub(super) struct BitReader<'a> {
 
 impl<'a> BitReader<'a> {
     /// Begins at `at`, the first byte of entropy-coded data.
-    pub(super) fn new(bytes: &'a [u8], at: usize) -> BitReader<'a> {
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> BitReader<'a> {
         BitReader { bytes, at, buffer: 0, available: 0 }
     }
 
     /// The first byte that was not taken: where the next marker is looked for.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -127,7 +127,7 @@ impl<'a> BitReader<'a> {
     }
 
     #[inline]
-    fn consume(&mut self, count: u32) -> Decoded<()> {
+    fn consume(&mut self, count: u32) -> Result<()> {
         if count > self.available {
             return Err(self.ended());
         }
@@ -137,17 +137,17 @@ impl<'a> BitReader<'a> {
     }
 
     #[cold]
-    fn ended(&self) -> Fault {
+    fn ended(&self) -> Error {
         if self.at + 1 >= self.bytes.len() {
-            Fault::Truncated
+            Error::Truncated
         } else {
-            Fault::Damaged("a scan ends before its picture does; the file is damaged")
+            Error::Damaged("a scan ends before its picture does; the file is damaged")
         }
     }
 
     /// The next symbol.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &HuffmanTable) -> Decoded<u8> {
+    pub(crate) fn symbol(&mut self, table: &HuffmanTable) -> Result<u8> {
         self.refill();
         let entry = table.look[(self.buffer >> (64 - LOOK_BITS)) as usize];
         if entry != 0 {
@@ -160,16 +160,16 @@ impl<'a> BitReader<'a> {
             length += 1;
         }
         if length > 16 {
-            return Err(if self.available < 16 { self.ended() } else { Fault::Damaged("it holds an unknown code") });
+            return Err(if self.available < 16 { self.ended() } else { Error::Damaged("it holds an unknown code") });
         }
         self.consume(length as u32)?;
         let place = (next >> (16 - length)) as i32 + table.offsets[length];
-        table.symbols.get(place as usize).copied().ok_or(Fault::Damaged("it holds an unknown code"))
+        table.symbols.get(place as usize).copied().ok_or(Error::Damaged("it holds an unknown code"))
     }
 
     /// The next `count` bits, at most 16, as a number.
     #[inline]
-    pub(super) fn bits(&mut self, count: u32) -> Decoded<u32> {
+    pub(crate) fn bits(&mut self, count: u32) -> Result<u32> {
         self.refill();
         let value = ((self.buffer >> 32) >> (32 - count)) as u32; // In two steps: `count` may be 0.
         self.consume(count)?;
@@ -178,24 +178,24 @@ impl<'a> BitReader<'a> {
 
     /// A value of `count` bits with its sign as the standard codes it (F.2.2.1, EXTEND).
     #[inline]
-    pub(super) fn signed(&mut self, count: u32) -> Decoded<i32> {
+    pub(crate) fn signed(&mut self, count: u32) -> Result<i32> {
         let value = self.bits(count)? as i32;
         let is_negative = count > 0 && value < 1 << (count - 1);
         Ok(if is_negative { value - (1 << count) + 1 } else { value })
     }
 
     /// Passes over the rest of the interval and the restart marker with this number.
-    pub(super) fn restart(&mut self, number: u8) -> Decoded<()> {
+    pub(crate) fn restart(&mut self, number: u8) -> Result<()> {
         (self.buffer, self.available) = (0, 0);
         loop {
             match self.bytes.get(self.at..self.at + 2) {
-                None => return Err(Fault::Truncated),
+                None => return Err(Error::Truncated),
                 Some([0xFF, code]) if *code == 0xD0 + number => {
                     self.at += 2;
                     return Ok(());
                 }
                 Some([0xFF, 0 | 0xFF]) => self.at += 1,
-                Some([0xFF, _]) => return Err(Fault::Damaged("a restart marker is missing; the file is damaged")),
+                Some([0xFF, _]) => return Err(Error::Damaged("a restart marker is missing; the file is damaged")),
                 Some(_) => self.at += 1,
             }
         }
@@ -227,7 +227,7 @@ mod tests {
     fn stuffed_bytes_are_bytes_and_markers_end_the_data() {
         let mut reader = BitReader::new(&[0xFF, 0, 0xA5, 0xFF, 0xD9], 0);
         assert_eq!(reader.bits(16), Ok(0xFFA5));
-        assert!(matches!(reader.bits(1), Err(Fault::Damaged(_))));
+        assert!(matches!(reader.bits(1), Err(Error::Damaged(_))));
         assert_eq!(reader.position(), 3);
     }
 

@@ -1,17 +1,17 @@
 //! Scans: entropy-coded blocks to samples. Sequential blocks are transformed at once; progressive ones are collected first.
 
-use super::bits::{BitReader, HuffmanTable};
-use super::frame::Planes;
-use super::header::{
+use crate::bits::{BitReader, HuffmanTable};
+use crate::error::{Error, Result};
+use crate::frame::Planes;
+use crate::header::{
     Frame, Header, NATURAL_ORDER, ScanComponent, ScanHeader, Segment, Tables, next_marker, read_segments,
 };
-use super::{Decoded, Fault};
 
 /// More scans than any encoder writes: each may cost a walk over the whole picture and take a few bytes only.
 const MAX_SCANS: usize = 500;
 
 /// Decodes all scans into planes of samples.
-pub(super) fn decode(header: &Header, bytes: &[u8]) -> Decoded<Planes> {
+pub(crate) fn decode(header: &Header, bytes: &[u8]) -> Result<Planes> {
     let mut decoder = Decoder::new(&header.frame);
     let mut tables = header.tables.clone();
     let (mut scan, mut at) = (header.first_scan.clone(), header.data_start);
@@ -29,7 +29,7 @@ pub(super) fn decode(header: &Header, bytes: &[u8]) -> Decoded<Planes> {
             Segment::End => return decoder.finish(),
         }
     }
-    Err(Fault::Damaged("it has more scans than any encoder writes"))
+    Err(Error::Damaged("it has more scans than any encoder writes"))
 }
 
 /// What is known of a component so far.
@@ -64,19 +64,19 @@ impl<'a> Decoder<'a> {
         !self.frame.is_progressive && self.progress.iter().all(|progress| progress.known[0].is_some())
     }
 
-    fn keep_steps(&mut self, scan: &ScanHeader, tables: &Tables) -> Decoded<()> {
+    fn keep_steps(&mut self, scan: &ScanHeader, tables: &Tables) -> Result<()> {
         for component in &scan.components {
             let progress = &mut self.progress[component.index];
             if progress.steps.is_none() {
                 let table = tables.quantisation[self.frame.components[component.index].quantisation];
-                progress.steps = Some(table.ok_or(Fault::Damaged("a quantisation table is missing"))?);
+                progress.steps = Some(table.ok_or(Error::Damaged("a quantisation table is missing"))?);
             }
         }
         Ok(())
     }
 
     /// Decodes one scan; gives the place after it.
-    fn scan(&mut self, scan: &ScanHeader, tables: &Tables, bytes: &[u8], at: usize) -> Decoded<usize> {
+    fn scan(&mut self, scan: &ScanHeader, tables: &Tables, bytes: &[u8], at: usize) -> Result<usize> {
         let mut state = ScanState::new(scan, tables, BitReader::new(bytes, at))?;
         if let [component] = scan.components[..] {
             let shape = self.planes.components[component.index].shape.clone();
@@ -97,13 +97,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// A scan of several components: MCU by MCU, in each every component's blocks.
-    fn interleaved(&mut self, state: &mut ScanState, scan: &ScanHeader) -> Decoded<()> {
+    fn interleaved(&mut self, state: &mut ScanState, scan: &ScanHeader) -> Result<()> {
         let sampling = |component: &ScanComponent| &self.frame.components[component.index];
         // A.2.3: more blocks in an MCU are not allowed, and no decoder reads them.
         if scan.components.iter().map(|component| sampling(component).across * sampling(component).down).sum::<usize>()
             > 10
         {
-            return Err(Fault::Damaged("an MCU has more than ten blocks"));
+            return Err(Error::Damaged("an MCU has more than ten blocks"));
         }
         let mcus_across = usize::from(self.frame.width).div_ceil(8 * self.frame.max_across());
         let mcus_down = usize::from(self.frame.height).div_ceil(8 * self.frame.max_down());
@@ -132,7 +132,7 @@ impl<'a> Decoder<'a> {
         component: ScanComponent,
         column: usize,
         row: usize,
-    ) -> Decoded<()> {
+    ) -> Result<()> {
         let plane = &mut self.planes.components[component.index];
         let progress = &mut self.progress[component.index];
         if self.frame.is_progressive {
@@ -141,18 +141,18 @@ impl<'a> Decoder<'a> {
         }
         let mut block = [0; 64];
         state.sequential_block(place, &mut block)?;
-        let steps = progress.steps.as_ref().ok_or(Fault::Damaged("a quantisation table is missing"))?;
+        let steps = progress.steps.as_ref().ok_or(Error::Damaged("a quantisation table is missing"))?;
         plane.put(column, row, &block, steps);
         Ok(())
     }
 
     /// Transforms what progressive scans have collected.
-    fn finish(mut self) -> Decoded<Planes> {
+    fn finish(mut self) -> Result<Planes> {
         for (plane, progress) in self.planes.components.iter_mut().zip(&self.progress) {
-            let steps = progress.steps.as_ref().ok_or(Fault::Damaged("a component has no scan"))?;
+            let steps = progress.steps.as_ref().ok_or(Error::Damaged("a component has no scan"))?;
             // libjpeg smooths over coefficients that it waits for; a finished file has them all.
             if progress.known.iter().take(10).any(|bit| *bit != Some(0)) {
-                return Err(Fault::Damaged("scans with the detail of the picture are missing; copy the file again"));
+                return Err(Error::Damaged("scans with the detail of the picture are missing; copy the file again"));
             }
             for (index, block) in progress.coefficients.iter().enumerate() {
                 let (row, column) = (index / plane.shape.padded_across, index % plane.shape.padded_across);
@@ -180,15 +180,15 @@ struct ScanState<'a> {
 }
 
 impl<'a> ScanState<'a> {
-    fn new(header: &'a ScanHeader, tables: &'a Tables, reader: BitReader<'a>) -> Decoded<ScanState<'a>> {
+    fn new(header: &'a ScanHeader, tables: &'a Tables, reader: BitReader<'a>) -> Result<ScanState<'a>> {
         let needs_dc = header.first == 0 && header.high == 0;
         let needs_ac = header.last > 0;
         let (mut dc, mut ac) = (Vec::new(), Vec::new());
         for component in &header.components {
-            let missing = Fault::Damaged("a Huffman table is missing");
+            let missing = Error::Damaged("a Huffman table is missing");
             let dc_table = tables.dc[component.dc].as_ref().filter(|_| needs_dc);
             if needs_dc && !dc_table.ok_or(missing.clone())?.fits_dc() {
-                return Err(Fault::Damaged("a Huffman table is not possible"));
+                return Err(Error::Damaged("a Huffman table is not possible"));
             }
             let ac_table = tables.ac[component.ac].as_ref().filter(|_| needs_ac);
             if needs_ac && ac_table.is_none() {
@@ -211,7 +211,7 @@ impl<'a> ScanState<'a> {
     }
 
     /// Passes over a restart marker where one is due.
-    fn begin_mcu(&mut self) -> Decoded<()> {
+    fn begin_mcu(&mut self) -> Result<()> {
         if self.restart_interval == 0 {
             return Ok(());
         }
@@ -226,8 +226,8 @@ impl<'a> ScanState<'a> {
         Ok(())
     }
 
-    fn mean(&mut self, place: usize) -> Decoded<i32> {
-        let table = self.dc[place].ok_or(Fault::Damaged("a Huffman table is missing"))?;
+    fn mean(&mut self, place: usize) -> Result<i32> {
+        let table = self.dc[place].ok_or(Error::Damaged("a Huffman table is missing"))?;
         let count = self.reader.symbol(table)?;
         let difference = self.reader.signed(u32::from(count))?;
         self.predictions[place] = self.predictions[place].wrapping_add(difference);
@@ -235,9 +235,9 @@ impl<'a> ScanState<'a> {
     }
 
     /// A whole block (F.2.2).
-    fn sequential_block(&mut self, place: usize, block: &mut [i16; 64]) -> Decoded<()> {
+    fn sequential_block(&mut self, place: usize, block: &mut [i16; 64]) -> Result<()> {
         block[0] = self.mean(place)? as i16;
-        let table = self.ac[place].ok_or(Fault::Damaged("a Huffman table is missing"))?;
+        let table = self.ac[place].ok_or(Error::Damaged("a Huffman table is missing"))?;
         let mut index = 1;
         while index < 64 {
             let symbol = self.reader.symbol(table)?;
@@ -257,7 +257,7 @@ impl<'a> ScanState<'a> {
         Ok(())
     }
 
-    fn progressive_block(&mut self, place: usize, block: &mut [i16; 64]) -> Decoded<()> {
+    fn progressive_block(&mut self, place: usize, block: &mut [i16; 64]) -> Result<()> {
         let low = self.header.low;
         match (self.header.first, self.header.high) {
             (0, 0) => block[0] = (self.mean(place)? << low) as i16,
@@ -269,17 +269,17 @@ impl<'a> ScanState<'a> {
     }
 
     /// The number of blocks after this one whose band is empty (G.1.2.2).
-    fn empty_run(&mut self, log: u32) -> Decoded<u32> {
+    fn empty_run(&mut self, log: u32) -> Result<u32> {
         Ok((1 << log) + self.reader.bits(log)? - 1)
     }
 
     /// First bits of a band of coefficients (G.1.2.2).
-    fn first_band(&mut self, place: usize, block: &mut [i16; 64]) -> Decoded<()> {
+    fn first_band(&mut self, place: usize, block: &mut [i16; 64]) -> Result<()> {
         if self.end_of_band_run > 0 {
             self.end_of_band_run -= 1;
             return Ok(());
         }
-        let table = self.ac[place].ok_or(Fault::Damaged("a Huffman table is missing"))?;
+        let table = self.ac[place].ok_or(Error::Damaged("a Huffman table is missing"))?;
         let mut index = self.header.first;
         while index <= self.header.last {
             let symbol = self.reader.symbol(table)?;
@@ -299,8 +299,8 @@ impl<'a> ScanState<'a> {
     }
 
     /// One more bit of a band (G.1.2.3): new coefficients appear, known ones get a correction bit.
-    fn refine_band(&mut self, place: usize, block: &mut [i16; 64]) -> Decoded<()> {
-        let table = self.ac[place].ok_or(Fault::Damaged("a Huffman table is missing"))?;
+    fn refine_band(&mut self, place: usize, block: &mut [i16; 64]) -> Result<()> {
+        let table = self.ac[place].ok_or(Error::Damaged("a Huffman table is missing"))?;
         let bit = 1i16 << self.header.low;
         let last = self.header.last;
         let mut index = self.header.first;
@@ -348,18 +348,18 @@ impl<'a> ScanState<'a> {
 }
 
 /// Reads the correction bit of a coefficient that is not 0.
-fn correct(reader: &mut BitReader, coefficient: &mut i16, bit: i16) -> Decoded<()> {
+fn correct(reader: &mut BitReader, coefficient: &mut i16, bit: i16) -> Result<()> {
     if reader.bits(1)? == 1 && *coefficient & bit == 0 {
         *coefficient = coefficient.wrapping_add(if *coefficient >= 0 { bit } else { -bit });
     }
     Ok(())
 }
 
-fn natural(index: usize) -> Decoded<usize> {
+fn natural(index: usize) -> Result<usize> {
     NATURAL_ORDER.get(index).map(|place| usize::from(*place)).ok_or_else(too_long)
 }
 
 #[cold]
-fn too_long() -> Fault {
-    Fault::Damaged("a block has more than 64 coefficients; the file is damaged")
+fn too_long() -> Error {
+    Error::Damaged("a block has more than 64 coefficients; the file is damaged")
 }

@@ -23,7 +23,7 @@ const FIX_3_072711026: i32 = 25172;
 type Lanes = [i32; 8];
 
 /// Transforms one block of quantised coefficients, in natural order, and writes 8 rows of 8 samples, `stride` apart.
-pub(super) fn block_to_samples(coefficients: &[i16; 64], steps: &[u16; 64], out: &mut [u8], stride: usize) {
+pub(crate) fn block_to_samples(coefficients: &[i16; 64], steps: &[u16; 64], out: &mut [u8], stride: usize) {
     let mut rows = [[0; 8]; 8];
     for (row, (values, steps)) in
         rows.iter_mut().zip(coefficients.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0))
@@ -41,7 +41,7 @@ pub(super) fn block_to_samples(coefficients: &[i16; 64], steps: &[u16; 64], out:
 }
 
 /// A block of which only the mean is coded: what the transform gives then, in one step.
-pub(super) fn mean_to_samples(mean: i16, step: u16, out: &mut [u8], stride: usize) {
+pub(crate) fn mean_to_samples(mean: i16, step: u16, out: &mut [u8], stride: usize) {
     let value = (i32::from(mean).wrapping_mul(i32::from(step)).wrapping_add(4) >> 3).wrapping_add(128).clamp(0, 255);
     for row in 0..8 {
         out[row * stride..row * stride + 8].fill(value as u8);

@@ -20,21 +20,21 @@ fn rgb(luma: u8, blue: u8, red: u8) -> [u8; 3] {
 }
 
 /// A row of YCbCr.
-pub(super) fn ycc_to_rgb(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
+pub(crate) fn ycc_to_rgb(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
     for (((pixel, luma), blue), red) in out.as_chunks_mut::<3>().0.iter_mut().zip(luma).zip(blue).zip(red) {
         *pixel = rgb(*luma, *blue, *red);
     }
 }
 
 /// A row of RGB.
-pub(super) fn interleave(red: &[u8], green: &[u8], blue: &[u8], out: &mut [u8]) {
+pub(crate) fn interleave(red: &[u8], green: &[u8], blue: &[u8], out: &mut [u8]) {
     for (((pixel, red), green), blue) in out.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
         *pixel = [*red, *green, *blue];
     }
 }
 
 /// A row of CMYK in which 255 means no ink.
-pub(super) fn inverted_cmyk_to_rgb(cyan: &[u8], magenta: &[u8], yellow: &[u8], key: &[u8], out: &mut [u8]) {
+pub(crate) fn inverted_cmyk_to_rgb(cyan: &[u8], magenta: &[u8], yellow: &[u8], key: &[u8], out: &mut [u8]) {
     let inks = cyan.iter().zip(magenta).zip(yellow).zip(key);
     for (pixel, (((cyan, magenta), yellow), key)) in out.as_chunks_mut::<3>().0.iter_mut().zip(inks) {
         *pixel = cmyk_to_rgb([255 - cyan, 255 - magenta, 255 - yellow, 255 - key]);
@@ -42,7 +42,7 @@ pub(super) fn inverted_cmyk_to_rgb(cyan: &[u8], magenta: &[u8], yellow: &[u8], k
 }
 
 /// A row of YCCK: YCbCr of the inverted inks, black as it is.
-pub(super) fn inverted_ycck_to_rgb(luma: &[u8], blue: &[u8], red: &[u8], key: &[u8], out: &mut [u8]) {
+pub(crate) fn inverted_ycck_to_rgb(luma: &[u8], blue: &[u8], red: &[u8], key: &[u8], out: &mut [u8]) {
     let inks = luma.iter().zip(blue).zip(red).zip(key);
     for (pixel, (((luma, blue), red), key)) in out.as_chunks_mut::<3>().0.iter_mut().zip(inks) {
         // libjpeg gives cyan as 255 less red, Pillow inverts it again.
@@ -52,7 +52,7 @@ pub(super) fn inverted_ycck_to_rgb(luma: &[u8], blue: &[u8], red: &[u8], key: &[
 }
 
 /// One pixel of CMYK in which 0 means no ink, as Pillow converts it.
-pub(crate) fn cmyk_to_rgb([cyan, magenta, yellow, key]: [u8; 4]) -> [u8; 3] {
+pub fn cmyk_to_rgb([cyan, magenta, yellow, key]: [u8; 4]) -> [u8; 3] {
     let light = 255 - i32::from(key);
     [cyan, magenta, yellow].map(|ink| {
         let product = i32::from(ink) * light + 128;

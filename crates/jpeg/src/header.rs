@@ -1,10 +1,10 @@
 //! The segments of a JPEG file up to the first scan, and those between scans.
 
-use super::bits::HuffmanTable;
-use super::{Decoded, Fault};
+use crate::bits::HuffmanTable;
+use crate::error::{Error, Result};
 
 /// Zigzag order: where the n-th stored coefficient of a block lies (ITU T.81 figure A.6).
-pub(super) const NATURAL_ORDER: [u8; 64] = [
+pub(crate) const NATURAL_ORDER: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
     47, 55, 62, 63,
@@ -12,47 +12,47 @@ pub(super) const NATURAL_ORDER: [u8; 64] = [
 
 /// One colour component as the frame header declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Component {
+pub(crate) struct Component {
     /// Its identifier in scan headers.
-    pub(super) id: u8,
+    pub(crate) id: u8,
     /// Horizontal sampling factor, 1 to 4.
-    pub(super) across: usize,
+    pub(crate) across: usize,
     /// Vertical sampling factor, 1 to 4.
-    pub(super) down: usize,
+    pub(crate) down: usize,
     /// Which quantisation table, 0 to 3.
-    pub(super) quantisation: usize,
+    pub(crate) quantisation: usize,
 }
 
 /// The frame header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) width: u16,
-    pub(super) height: u16,
-    pub(super) is_progressive: bool,
-    pub(super) components: Vec<Component>,
+pub(crate) struct Frame {
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    pub(crate) is_progressive: bool,
+    pub(crate) components: Vec<Component>,
 }
 
 impl Frame {
     /// Largest horizontal sampling factor.
-    pub(super) fn max_across(&self) -> usize {
+    pub(crate) fn max_across(&self) -> usize {
         self.components.iter().map(|component| component.across).max().unwrap_or(1)
     }
 
     /// Largest vertical sampling factor.
-    pub(super) fn max_down(&self) -> usize {
+    pub(crate) fn max_down(&self) -> usize {
         self.components.iter().map(|component| component.down).max().unwrap_or(1)
     }
 }
 
 /// Tables as they stand; later segments replace them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tables {
+pub(crate) struct Tables {
     /// Steps in natural order.
-    pub(super) quantisation: [Option<[u16; 64]>; 4],
-    pub(super) dc: [Option<HuffmanTable>; 4],
-    pub(super) ac: [Option<HuffmanTable>; 4],
+    pub(crate) quantisation: [Option<[u16; 64]>; 4],
+    pub(crate) dc: [Option<HuffmanTable>; 4],
+    pub(crate) ac: [Option<HuffmanTable>; 4],
     /// MCUs between restart markers; 0 without.
-    pub(super) restart_interval: usize,
+    pub(crate) restart_interval: usize,
     /// Transform of an Adobe segment: 0 none, 1 YCbCr, 2 YCCK.
     adobe_transform: Option<u8>,
     has_jfif: bool,
@@ -60,30 +60,30 @@ pub(super) struct Tables {
 
 /// A scan header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ScanHeader {
+pub(crate) struct ScanHeader {
     /// Per component: its index in the frame, DC table, AC table.
-    pub(super) components: Vec<ScanComponent>,
+    pub(crate) components: Vec<ScanComponent>,
     /// First coefficient in zigzag order.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// Last coefficient.
-    pub(super) last: usize,
+    pub(crate) last: usize,
     /// Bits known before this scan.
-    pub(super) high: u8,
+    pub(crate) high: u8,
     /// Lowest bit that this scan gives.
-    pub(super) low: u8,
+    pub(crate) low: u8,
 }
 
 /// A component's part in a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ScanComponent {
-    pub(super) index: usize,
-    pub(super) dc: usize,
-    pub(super) ac: usize,
+pub(crate) struct ScanComponent {
+    pub(crate) index: usize,
+    pub(crate) dc: usize,
+    pub(crate) ac: usize,
 }
 
 /// What the components hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ColourSpace {
+pub(crate) enum ColourSpace {
     Grey,
     Rgb,
     Ycc,
@@ -93,38 +93,38 @@ pub(super) enum ColourSpace {
 
 /// Everything before the first scan.
 #[derive(Debug)]
-pub(super) struct Header {
-    pub(super) frame: Frame,
-    pub(super) tables: Tables,
-    pub(super) first_scan: ScanHeader,
+pub(crate) struct Header {
+    pub(crate) frame: Frame,
+    pub(crate) tables: Tables,
+    pub(crate) first_scan: ScanHeader,
     /// Where the first scan's entropy-coded data begins.
-    pub(super) data_start: usize,
+    pub(crate) data_start: usize,
 }
 
 /// What the next segment was.
-pub(super) enum Segment {
+pub(crate) enum Segment {
     Scan(ScanHeader, usize),
     End,
 }
 
 impl Header {
     /// Reads up to the first scan.
-    pub(super) fn read(bytes: &[u8]) -> Decoded<Header> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Header> {
         if !bytes.starts_with(&[0xFF, 0xD8]) {
-            return Err(Fault::Damaged("it does not begin as a JPEG file does"));
+            return Err(Error::Damaged("it does not begin as a JPEG file does"));
         }
         let (mut tables, mut frame) = (Tables::default(), None);
         match read_segments(bytes, 2, &mut tables, &mut frame)? {
             Segment::Scan(first_scan, data_start) => {
-                let frame = frame.ok_or(Fault::Damaged("a scan comes before the frame header"))?;
+                let frame = frame.ok_or(Error::Damaged("a scan comes before the frame header"))?;
                 Ok(Header { frame, tables, first_scan, data_start })
             }
-            Segment::End => Err(Fault::Damaged("it has no scan")),
+            Segment::End => Err(Error::Damaged("it has no scan")),
         }
     }
 
     /// What the components hold, by libjpeg's rules: markers first, then component identifiers, then what is usual.
-    pub(super) fn colour_space(&self) -> ColourSpace {
+    pub(crate) fn colour_space(&self) -> ColourSpace {
         let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
         match (ids.len(), self.tables.adobe_transform) {
             (1, _) => ColourSpace::Grey,
@@ -139,44 +139,44 @@ impl Header {
 }
 
 /// Reads segments from `at` on, until a scan or the end of the image.
-pub(super) fn read_segments(
+pub(crate) fn read_segments(
     bytes: &[u8],
     mut at: usize,
     tables: &mut Tables,
     frame: &mut Option<Frame>,
-) -> Decoded<Segment> {
+) -> Result<Segment> {
     loop {
         let (marker, after) = next_marker(bytes, at)?;
         at = after;
         match marker {
             0xD9 => return Ok(Segment::End),
             0x01 | 0xD0..=0xD7 => continue, // Markers without a segment.
-            0xD8 => return Err(Fault::Damaged("a second picture begins inside the first")),
+            0xD8 => return Err(Error::Damaged("a second picture begins inside the first")),
             _ => {}
         }
         let length = bytes.get(at..at + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]])));
-        let length = length.ok_or(Fault::Truncated)?;
+        let length = length.ok_or(Error::Truncated)?;
         if length < 2 {
-            return Err(Fault::Damaged("a segment is shorter than its own length field"));
+            return Err(Error::Damaged("a segment is shorter than its own length field"));
         }
-        let segment = bytes.get(at + 2..at + length).ok_or(Fault::Truncated)?;
+        let segment = bytes.get(at + 2..at + length).ok_or(Error::Truncated)?;
         at += length;
         match marker {
-            0xC0..=0xC2 if frame.is_some() => return Err(Fault::Damaged("it has two frame headers")),
+            0xC0..=0xC2 if frame.is_some() => return Err(Error::Damaged("it has two frame headers")),
             0xC0..=0xC2 => *frame = Some(read_frame(segment, marker == 0xC2)?),
             0xC4 => read_huffman_tables(segment, tables)?,
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
                 let kind =
                     if matches!(marker, 0xC3 | 0xC7 | 0xCB | 0xCF) { "lossless" } else { "arithmetic or staged" };
-                return Err(Fault::Unsupported("JPEG coding", format!("0x{marker:02X} ({kind})")));
+                return Err(Error::Unsupported { what: "JPEG coding", value: format!("0x{marker:02X} ({kind})") });
             }
             0xDB => read_quantisation_tables(segment, tables)?,
             0xDD => {
-                let interval = segment.get(..2).ok_or(Fault::Damaged("the restart interval is cut off"))?;
+                let interval = segment.get(..2).ok_or(Error::Damaged("the restart interval is cut off"))?;
                 tables.restart_interval = usize::from(u16::from_be_bytes([interval[0], interval[1]]));
             }
             0xDA => {
-                let frame = frame.as_ref().ok_or(Fault::Damaged("a scan comes before the frame header"))?;
+                let frame = frame.as_ref().ok_or(Error::Damaged("a scan comes before the frame header"))?;
                 return Ok(Segment::Scan(read_scan(segment, frame)?, at));
             }
             0xE0 if segment.starts_with(b"JFIF\0") => tables.has_jfif = true,
@@ -187,32 +187,32 @@ pub(super) fn read_segments(
 }
 
 /// The next marker's code and where its segment begins. Bytes that belong to nothing are passed over, as libjpeg does.
-pub(super) fn next_marker(bytes: &[u8], mut at: usize) -> Decoded<(u8, usize)> {
+pub(crate) fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize)> {
     loop {
         match bytes.get(at..at + 2) {
-            None => return Err(Fault::Truncated),
+            None => return Err(Error::Truncated),
             Some([0xFF, code]) if !matches!(code, 0 | 0xFF) => return Ok((*code, at + 2)),
             Some(_) => at += 1,
         }
     }
 }
 
-fn read_frame(segment: &[u8], is_progressive: bool) -> Decoded<Frame> {
-    let cut_off = Fault::Damaged("the frame header is cut off");
+fn read_frame(segment: &[u8], is_progressive: bool) -> Result<Frame> {
+    let cut_off = Error::Damaged("the frame header is cut off");
     let [bits, height_high, height_low, width_high, width_low, num_components] =
         segment.get(..6).and_then(|head| <[u8; 6]>::try_from(head).ok()).ok_or(cut_off.clone())?;
     if bits != 8 {
-        return Err(Fault::Unsupported("JPEG bits a sample", bits.to_string()));
+        return Err(Error::Unsupported { what: "JPEG bits a sample", value: bits.to_string() });
     }
     if !matches!(num_components, 1 | 3 | 4) {
-        return Err(Fault::Unsupported("number of JPEG components", num_components.to_string()));
+        return Err(Error::Unsupported { what: "number of JPEG components", value: num_components.to_string() });
     }
     let list = segment.get(6..6 + 3 * usize::from(num_components)).ok_or(cut_off)?;
     let mut components = Vec::new();
     for [id, sampling, quantisation] in list.as_chunks::<3>().0 {
         let (across, down) = (usize::from(sampling >> 4), usize::from(sampling & 15));
         if !(1..=4).contains(&across) || !(1..=4).contains(&down) || *quantisation > 3 {
-            return Err(Fault::Damaged("a sampling factor or table number in the frame header is not possible"));
+            return Err(Error::Damaged("a sampling factor or table number in the frame header is not possible"));
         }
         components.push(Component { id: *id, across, down, quantisation: usize::from(*quantisation) });
     }
@@ -220,8 +220,8 @@ fn read_frame(segment: &[u8], is_progressive: bool) -> Decoded<Frame> {
     Ok(Frame { width, height, is_progressive, components })
 }
 
-fn read_huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Decoded<()> {
-    let cut_off = || Fault::Damaged("a Huffman table is cut off");
+fn read_huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Result<()> {
+    let cut_off = || Error::Damaged("a Huffman table is cut off");
     while !segment.is_empty() {
         let (head, rest) = segment.split_first_chunk::<17>().ok_or_else(cut_off)?;
         let counts: [u8; 16] = std::array::from_fn(|length| head[length + 1]);
@@ -231,7 +231,7 @@ fn read_huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Decoded<()> {
         let slot = usize::from(head[0] & 15);
         let tables = if head[0] >> 4 == 0 { &mut tables.dc } else { &mut tables.ac };
         if slot > 3 || head[0] > 0x1F {
-            return Err(Fault::Damaged("a Huffman table has an impossible number"));
+            return Err(Error::Damaged("a Huffman table has an impossible number"));
         }
         tables[slot] = Some(table);
         segment = &rest[num_symbols..];
@@ -239,13 +239,13 @@ fn read_huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Decoded<()> {
     Ok(())
 }
 
-fn read_quantisation_tables(mut segment: &[u8], tables: &mut Tables) -> Decoded<()> {
+fn read_quantisation_tables(mut segment: &[u8], tables: &mut Tables) -> Result<()> {
     while let Some((&head, rest)) = segment.split_first() {
         let bytes_each = if head >> 4 == 0 { 1 } else { 2 };
         let slot = usize::from(head & 15);
-        let values = rest.get(..64 * bytes_each).ok_or(Fault::Damaged("a quantisation table is cut off"))?;
+        let values = rest.get(..64 * bytes_each).ok_or(Error::Damaged("a quantisation table is cut off"))?;
         if slot > 3 || head > 0x1F {
-            return Err(Fault::Damaged("a quantisation table has an impossible number"));
+            return Err(Error::Damaged("a quantisation table has an impossible number"));
         }
         let mut table = [0; 64];
         for (value, natural) in values.chunks_exact(bytes_each).zip(NATURAL_ORDER) {
@@ -257,8 +257,8 @@ fn read_quantisation_tables(mut segment: &[u8], tables: &mut Tables) -> Decoded<
     Ok(())
 }
 
-fn read_scan(segment: &[u8], frame: &Frame) -> Decoded<ScanHeader> {
-    let damaged = || Fault::Damaged("a scan header is not possible");
+fn read_scan(segment: &[u8], frame: &Frame) -> Result<ScanHeader> {
+    let damaged = || Error::Damaged("a scan header is not possible");
     let (&count, rest) = segment.split_first().ok_or_else(damaged)?;
     let count = usize::from(count);
     let list = rest.get(..2 * count).filter(|_| (1..=4).contains(&count)).ok_or_else(damaged)?;
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn files_that_end_inside_their_header_are_truncated() {
-        assert_eq!(Header::read(&[0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0]).expect_err("cut off"), Fault::Truncated);
-        assert!(matches!(Header::read(b"GIF89a").expect_err("no JPEG"), Fault::Damaged(_)));
+        assert_eq!(Header::read(&[0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0]).expect_err("cut off"), Error::Truncated);
+        assert!(matches!(Header::read(b"GIF89a").expect_err("no JPEG"), Error::Damaged(_)));
     }
 }

@@ -1,9 +1,9 @@
 //! Components brought to the picture's size as libjpeg does by default (`jdsample.c`): halved sides by a triangle filter ("fancy
 //! upsampling"), other ratios by repeating samples.
 
-use super::frame::{Plane, Planes};
-use super::header::Frame;
-use super::{Decoded, Fault};
+use crate::error::{Error, Result};
+use crate::frame::{Plane, Planes};
+use crate::header::Frame;
 
 /// How a component's rows become rows of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ const LEAST_WIDTH: usize = 3;
 
 /// Writes the rows of one component at the picture's size.
 #[derive(Debug)]
-pub(super) struct Upsampler<'a> {
+pub(crate) struct Upsampler<'a> {
     plane: &'a Plane,
     method: Method,
     /// Weighted sums of two rows, for [`Method::Quarter`].
@@ -36,12 +36,12 @@ pub(super) struct Upsampler<'a> {
 
 impl<'a> Upsampler<'a> {
     /// One for each component.
-    pub(super) fn for_planes(frame: &Frame, planes: &'a Planes) -> Decoded<Vec<Upsampler<'a>>> {
+    pub(crate) fn for_planes(frame: &Frame, planes: &'a Planes) -> Result<Vec<Upsampler<'a>>> {
         let (max_across, max_down) = (frame.max_across(), frame.max_down());
-        let upsampler = |(plane, component): (&'a Plane, &super::header::Component)| {
+        let upsampler = |(plane, component): (&'a Plane, &crate::header::Component)| {
             if !max_across.is_multiple_of(component.across) || !max_down.is_multiple_of(component.down) {
                 let ratio = format!("{max_across}x{max_down} to {}x{}", component.across, component.down);
-                return Err(Fault::Unsupported("JPEG sampling", ratio));
+                return Err(Error::Unsupported { what: "JPEG sampling", value: ratio });
             }
             let method = match (max_across / component.across, max_down / component.down) {
                 (1, 1) => Method::Copy,
@@ -64,7 +64,7 @@ impl<'a> Upsampler<'a> {
     }
 
     /// Writes row `y` of the picture.
-    pub(super) fn write_row(&mut self, y: usize, out: &mut [u8]) {
+    pub(crate) fn write_row(&mut self, y: usize, out: &mut [u8]) {
         match self.method {
             Method::Copy => out.copy_from_slice(&self.row(y as i64)[..out.len()]),
             Method::HalfWidth => {

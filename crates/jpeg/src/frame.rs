@@ -1,24 +1,24 @@
 //! Sizes of components in blocks and samples, and the planes that hold them.
 
-use super::header::{Component, Frame};
-use super::idct;
+use crate::header::{Component, Frame};
+use crate::idct;
 
 /// Size of one component (ITU T.81 A.1.1, A.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Blocks across and down that hold samples of the picture; scans of this component alone have exactly these.
-    pub(super) blocks_across: usize,
-    pub(super) blocks_down: usize,
+    pub(crate) blocks_across: usize,
+    pub(crate) blocks_down: usize,
     /// Blocks across and down with those that only fill up the last MCUs.
-    pub(super) padded_across: usize,
-    pub(super) padded_down: usize,
+    pub(crate) padded_across: usize,
+    pub(crate) padded_down: usize,
     /// Samples that belong to the picture.
-    pub(super) width: usize,
-    pub(super) height: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
 }
 
 impl Shape {
-    pub(super) fn new(frame: &Frame, component: &Component) -> Shape {
+    pub(crate) fn new(frame: &Frame, component: &Component) -> Shape {
         let (max_across, max_down) = (frame.max_across(), frame.max_down());
         let (width, height) = (usize::from(frame.width), usize::from(frame.height));
         let samples_across = (width * component.across).div_ceil(max_across);
@@ -34,21 +34,21 @@ impl Shape {
     }
 
     /// Samples from one row of the plane to the next.
-    pub(super) fn stride(&self) -> usize {
+    pub(crate) fn stride(&self) -> usize {
         self.padded_across * 8
     }
 }
 
 /// One component's samples, in whole blocks.
 #[derive(Debug)]
-pub(super) struct Plane {
-    pub(super) shape: Shape,
-    pub(super) samples: Vec<u8>,
+pub(crate) struct Plane {
+    pub(crate) shape: Shape,
+    pub(crate) samples: Vec<u8>,
 }
 
 impl Plane {
     /// Transforms a block of coefficients into its place.
-    pub(super) fn put(&mut self, column: usize, row: usize, block: &[i16; 64], steps: &[u16; 64]) {
+    pub(crate) fn put(&mut self, column: usize, row: usize, block: &[i16; 64], steps: &[u16; 64]) {
         let stride = self.shape.stride();
         let out = &mut self.samples[row * 8 * stride + column * 8..];
         if block[1..].iter().any(|value| *value != 0) {
@@ -61,13 +61,13 @@ impl Plane {
 
 /// All components' samples.
 #[derive(Debug)]
-pub(super) struct Planes {
-    pub(super) components: Vec<Plane>,
+pub(crate) struct Planes {
+    pub(crate) components: Vec<Plane>,
 }
 
 impl Planes {
     /// Room for the samples of a frame.
-    pub(super) fn new(frame: &Frame) -> Planes {
+    pub(crate) fn new(frame: &Frame) -> Planes {
         let plane = |component| {
             let shape = Shape::new(frame, component);
             Plane { samples: vec![0; shape.stride() * shape.padded_down * 8], shape }

@@ -14,65 +14,63 @@
 
 mod bits;
 mod colour;
+mod error;
 mod frame;
 mod header;
 mod idct;
 mod scan;
 mod upsample;
 
-pub(crate) use colour::cmyk_to_rgb;
+pub use colour::cmyk_to_rgb;
+pub use error::{Error, Result};
 
-use crate::error::{Error, Result};
-use crate::limits::Limits;
 use frame::Planes;
 use header::{ColourSpace, Header};
-use std::path::Path;
 
-/// Why a stream cannot be decoded, before the path is known.
+/// A decoded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The data ends before the picture does.
-    Truncated,
-    /// Something that the standard does not allow.
-    Damaged(&'static str),
-    /// Something that the standard allows and that is not read here: what, and its value.
-    Unsupported(&'static str, String),
-}
-
-type Decoded<T> = std::result::Result<T, Fault>;
-
-/// Samples of a decoded file.
-#[derive(Debug)]
-pub(crate) struct Picture {
+pub struct Picture {
     /// Columns.
-    pub(crate) width: u32,
+    pub width: u32,
     /// Rows.
-    pub(crate) height: u32,
-    /// Grey or RGB values, row by row.
-    pub(crate) bytes: Vec<u8>,
-    /// Whether there is one value a pixel instead of three.
-    pub(crate) is_grey: bool,
+    pub height: u32,
+    /// Its values.
+    pub values: Values,
 }
 
-/// Decodes a JPEG file. CMYK and YCCK come out as RGB, read as Adobe's programs write them (inverted), as Pillow does.
-pub(crate) fn decode(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Picture> {
-    let named = |fault| match fault {
-        Fault::Truncated => Error::decode(path, "the file ends too early: copy it again from its source"),
-        Fault::Damaged(reason) => Error::decode(path, reason),
-        Fault::Unsupported(field, value) => Error::Unsupported {
-            path: path.into(),
-            field,
-            value,
-            remedy: "convert it to a baseline JPEG or to PNG, e.g. with `magick in.jpg out.png`",
-        },
-    };
-    let header = Header::read(bytes).map_err(named)?;
-    limits.check_pixels(path, u64::from(header.frame.width), u64::from(header.frame.height))?;
-    let planes = scan::decode(&header, bytes).map_err(named)?;
-    picture(&header, &planes).map_err(named)
+/// Values of a picture, row by row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Values {
+    /// One byte a pixel.
+    Grey(Vec<u8>),
+    /// Three bytes a pixel: red, green, blue.
+    Rgb(Vec<u8>),
 }
 
-fn picture(header: &Header, planes: &Planes) -> Decoded<Picture> {
+impl Picture {
+    /// Three bytes a pixel, grey or not.
+    pub fn into_rgb(self) -> Vec<u8> {
+        match self.values {
+            Values::Rgb(rgb) => rgb,
+            Values::Grey(grey) => grey.into_iter().flat_map(|value| [value; 3]).collect(),
+        }
+    }
+}
+
+/// Decodes a JPEG file of at most `max_pixels`. CMYK and YCCK come out as RGB, read as Adobe's programs write them (inverted), as Pillow does.
+pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Picture> {
+    let header = Header::read(bytes)?;
+    let pixels = u64::from(header.frame.width) * u64::from(header.frame.height);
+    if pixels == 0 {
+        return Err(Error::Damaged("its header says that it has no pixels"));
+    }
+    if pixels > max_pixels {
+        return Err(Error::TooLarge { pixels, max_pixels });
+    }
+    picture(&header, &scan::decode(&header, bytes)?)
+}
+
+fn picture(header: &Header, planes: &Planes) -> Result<Picture> {
     let (width, height) = (u32::from(header.frame.width), u32::from(header.frame.height));
     let row_samples = usize::from(header.frame.width);
     let num_components = planes.components.len();
@@ -94,8 +92,9 @@ fn picture(header: &Header, planes: &Planes) -> Decoded<Picture> {
                 colour::inverted_cmyk_to_rgb(cyan, magenta, yellow, key, out)
             }
             (_, [luma, blue, red, key]) => colour::inverted_ycck_to_rgb(luma, blue, red, key, out),
-            _ => return Err(Fault::Unsupported("number of components", num_components.to_string())),
+            _ => return Err(Error::Unsupported { what: "number of components", value: num_components.to_string() }),
         }
     }
-    Ok(Picture { width, height, bytes, is_grey })
+    let values = if is_grey { Values::Grey(bytes) } else { Values::Rgb(bytes) };
+    Ok(Picture { width, height, values })
 }

@@ -1,45 +1,48 @@
-//! CLIP vision transformer: a picture's patches to one feature each (`CLIPVisionModel` of transformers).
+//! Vision transformer: a picture's patches to one feature each (`CLIPVisionModel` and `SiglipVisionModel` of transformers).
 //!
-//! Shapes: B images, N patches, P numbers in a patch, H heads, C head width, D width.
+//! Shapes: B images, N patches, R rows (CLIP: N + 1, the class token first; SigLIP: N), P numbers in a patch, H heads, C head
+//! width, D width.
 
-use crate::config::VisionConfig;
+use crate::config::{VisionConfig, VisionType};
 use crate::fused::{self, AttentionLayout, HeadGroup};
 use crate::initialise::Initialiser;
-use crate::layers::{LayerNorm, Linear, attention, quick_gelu};
+use crate::layers::{Activation, LayerNorm, Linear, attention};
 use crate::parameter::parameters;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use std::sync::Arc;
 
 /// The encoder under its checkpoint prefix.
 #[derive(Debug, Clone)]
 pub struct VisionTower {
     /// The transformer.
-    pub vision_model: ClipVit,
+    pub vision_model: VisionTransformer,
 }
 parameters!(VisionTower { vision_model });
 
-/// Embeddings, blocks, and the norm that only pooled features pass.
+/// Embeddings, blocks, and what only pooled features pass.
 #[derive(Debug, Clone)]
-pub struct ClipVit {
+pub struct VisionTransformer {
     /// Patches to hidden states.
     pub embeddings: Embeddings,
-    /// Norm before the first block; the name is misspelt in every CLIP checkpoint.
-    pub pre_layrnorm: LayerNorm,
+    /// CLIP's norm before the first block; the name is misspelt in every checkpoint.
+    pub pre_layrnorm: Option<LayerNorm>,
     /// The blocks.
     pub encoder: Encoder,
-    /// Norm of the pooled feature; GMAI-VL's forward does not use it.
+    /// Norm of the pooled feature; image tokens are taken before it.
     pub post_layernorm: LayerNorm,
+    /// SigLIP's pooling head, kept for saving: image tokens never pass it.
+    pub head: Option<PoolingHead>,
 }
-parameters!(ClipVit { embeddings, pre_layrnorm, encoder, post_layernorm });
+parameters!(VisionTransformer { embeddings, pre_layrnorm, encoder, post_layernorm, head });
 
 /// Patch projection, class token and positions.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
-    /// `[D]`
-    pub class_embedding: Tensor<1>,
-    /// Convolution whose stride is its size, without bias.
+    /// CLIP's class token. `[D]`
+    pub class_embedding: Option<Tensor<1>>,
+    /// Convolution whose stride is its size.
     pub patch_embedding: PatchEmbedding,
-    /// One row for the class token, then one per patch.
+    /// One row for the class token, if there is one, then one per patch.
     pub position_embedding: PositionEmbedding,
 }
 parameters!(Embeddings { class_embedding, patch_embedding, position_embedding });
@@ -49,13 +52,15 @@ parameters!(Embeddings { class_embedding, patch_embedding, position_embedding })
 pub struct PatchEmbedding {
     /// `[D, 3, patch, patch]`
     pub weight: Tensor<4>,
+    /// SigLIP's. `[D]`
+    pub bias: Option<Tensor<1>>,
 }
-parameters!(PatchEmbedding { weight });
+parameters!(PatchEmbedding { weight, bias });
 
 /// The learned positions.
 #[derive(Debug, Clone)]
 pub struct PositionEmbedding {
-    /// `[N + 1, D]`
+    /// `[R, D]`
     pub weight: Tensor<2>,
 }
 parameters!(PositionEmbedding { weight });
@@ -108,11 +113,31 @@ pub struct VisionMlp {
 }
 parameters!(VisionMlp { fc1, fc2 });
 
-#[derive(Debug, Clone, Copy)]
-enum Activation {
-    QuickGelu,
-    Gelu,
+/// Attention of one learned query over all patches, and a feed-forward part.
+#[derive(Debug, Clone)]
+pub struct PoolingHead {
+    /// The query. `[1, 1, D]`
+    pub probe: Tensor<3>,
+    /// PyTorch's `MultiheadAttention`.
+    pub attention: PoolingAttention,
+    /// Norm before the feed-forward part.
+    pub layernorm: LayerNorm,
+    /// Feed-forward part.
+    pub mlp: VisionMlp,
 }
+parameters!(PoolingHead { probe, attention, layernorm, mlp });
+
+/// Query, key and value projections on top of each other.
+#[derive(Debug, Clone)]
+pub struct PoolingAttention {
+    /// `[3 D, D]`
+    pub in_proj_weight: Tensor<2>,
+    /// `[3 D]`
+    pub in_proj_bias: Tensor<1>,
+    /// `[D, D]`
+    pub out_proj: Linear,
+}
+parameters!(PoolingAttention { in_proj_weight, in_proj_bias, out_proj });
 
 impl VisionTower {
     /// Fresh weights.
@@ -121,53 +146,69 @@ impl VisionTower {
         let width = config.hidden_size;
         // Scales as in transformers' CLIPPreTrainedModel._init_weights with factor 1.
         let patch = config.patch_size;
+        let clip = config.model_type == VisionType::Clip;
+        let class = || init.normal(&format!("{name}.class"), [width], (width as f64).powf(-0.5));
+        let norm = || LayerNorm::new(width, config.layer_norm_eps, init);
         let embeddings = Embeddings {
-            class_embedding: init.normal(&format!("{name}.class"), [width], (width as f64).powf(-0.5)),
+            class_embedding: clip.then(class),
             patch_embedding: PatchEmbedding {
                 weight: init.normal(
                     &format!("{name}.patch"),
                     [width, 3, patch, patch],
                     (config.patch_width() as f64).powf(-0.5),
                 ),
+                bias: (!clip).then(|| init.constant([width], 0.0)),
             },
             position_embedding: PositionEmbedding {
-                weight: init.normal(&format!("{name}.position"), [config.num_patches() + 1, width], 0.02),
+                weight: init.normal(&format!("{name}.position"), [config.num_rows(), width], 0.02),
             },
         };
         let layers = (0..config.num_hidden_layers)
             .map(|index| VisionBlock::new(&format!("{name}.layers.{index}"), config, init))
             .collect();
         VisionTower {
-            vision_model: ClipVit {
+            vision_model: VisionTransformer {
                 embeddings,
-                pre_layrnorm: LayerNorm::new(width, config.layer_norm_eps, init),
+                pre_layrnorm: clip.then(norm),
                 encoder: Encoder { layers },
-                post_layernorm: LayerNorm::new(width, config.layer_norm_eps, init),
+                post_layernorm: norm(),
+                head: (!clip && config.vision_use_head)
+                    .then(|| PoolingHead::new(&format!("{name}.head"), config, init)),
             },
         }
     }
 }
 
 impl Embeddings {
-    /// Patches `[B, N, P]` (see [`patches`]) to `[B, N + 1, D]`, class token first.
+    /// Patches `[B, N, P]` (see [`patches`]) to `[B, R, D]`, CLIP's class token first.
     pub fn forward(&self, patches: Tensor<3>) -> Tensor<3> {
         let [batch, num_patches, patch_width] = patches.dims();
-        let width = self.class_embedding.dims()[0];
+        let width = self.position_embedding.weight.dims()[1];
         let kernel = self.patch_embedding.weight.clone().reshape([width, patch_width]);
-        let rows = patches.reshape([batch * num_patches, patch_width]).matmul(kernel.transpose());
-        let embedded = rows.reshape([batch, num_patches, width]);
-        let class = self.class_embedding.clone().reshape([1, 1, width]).expand([batch, 1, width]);
-        Tensor::cat(vec![class, embedded], 1) + self.position_embedding.weight.clone().unsqueeze()
+        let mut rows = patches.reshape([batch * num_patches, patch_width]).matmul(kernel.transpose());
+        if let Some(bias) = &self.patch_embedding.bias {
+            rows = rows + bias.clone().unsqueeze();
+        }
+        let mut embedded = rows.reshape([batch, num_patches, width]);
+        if let Some(class) = &self.class_embedding {
+            let class = class.clone().reshape([1, 1, width]).expand([batch, 1, width]);
+            embedded = Tensor::cat(vec![class, embedded], 1);
+        }
+        embedded + self.position_embedding.weight.clone().unsqueeze()
     }
 }
 
-impl ClipVit {
-    /// Patches `[B, N, P]` to the state before the first block, `[B, N + 1, D]`.
+impl VisionTransformer {
+    /// Patches `[B, N, P]` to the state before the first block, `[B, R, D]`.
     pub fn embed(&self, patches: Tensor<3>) -> Tensor<3> {
-        self.pre_layrnorm.forward(self.embeddings.forward(patches))
+        let embedded = self.embeddings.forward(patches);
+        match &self.pre_layrnorm {
+            Some(norm) => norm.forward(embedded),
+            None => embedded,
+        }
     }
 
-    /// Patches `[B, N, P]` to the state after `num_blocks` blocks, `[B, N + 1, D]`.
+    /// Patches `[B, N, P]` to the state after `num_blocks` blocks, `[B, R, D]`.
     pub fn forward(&self, patches: Tensor<3>, num_blocks: usize) -> Tensor<3> {
         self.encoder.layers[..num_blocks].iter().fold(self.embed(patches), |x, block| block.forward(x))
     }
@@ -176,7 +217,7 @@ impl ClipVit {
 impl VisionBlock {
     fn new(name: &str, config: &VisionConfig, init: &Initialiser) -> VisionBlock {
         let width = config.hidden_size;
-        let depth = (2.0 * config.num_hidden_layers as f64).powf(-0.5);
+        let depth = residual_scale(config);
         let attention = (width as f64).powf(-0.5);
         let square =
             |part: &str, deviation| Linear::new(&format!("{name}.{part}"), [width, width], true, deviation, init);
@@ -189,28 +230,12 @@ impl VisionBlock {
                 num_heads: config.num_attention_heads,
             },
             layer_norm1: LayerNorm::new(width, config.layer_norm_eps, init),
-            mlp: VisionMlp {
-                fc1: Linear::new(
-                    &format!("{name}.fc1"),
-                    [width, config.intermediate_size],
-                    true,
-                    (2.0 * width as f64).powf(-0.5),
-                    init,
-                ),
-                fc2: Linear::new(
-                    &format!("{name}.fc2"),
-                    [config.intermediate_size, width],
-                    true,
-                    attention * depth,
-                    init,
-                ),
-                activation: if config.hidden_act == "gelu" { Activation::Gelu } else { Activation::QuickGelu },
-            },
+            mlp: VisionMlp::new(name, config, init),
             layer_norm2: LayerNorm::new(width, config.layer_norm_eps, init),
         }
     }
 
-    /// `[B, N + 1, D]` to the same.
+    /// `[B, R, D]` to the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x));
         x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
@@ -222,7 +247,7 @@ impl VisionAttention {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.num_heads;
-        if fused::is_available(&x.device()) {
+        if fused::takes(&x) {
             let rows = self.packed().forward_rows(x.reshape([batch * tokens, width])); // [B N, 3 D]
             let mixed = fused::packed_attention(rows, Arc::new(self.layout(batch, tokens, head_dim)));
             return self.out_proj.forward(mixed.reshape([batch, tokens, width]));
@@ -266,20 +291,49 @@ impl VisionAttention {
 }
 
 impl VisionMlp {
+    fn new(name: &str, config: &VisionConfig, init: &Initialiser) -> VisionMlp {
+        let (width, wide) = (config.hidden_size, config.intermediate_size);
+        let narrow = (width as f64).powf(-0.5) * residual_scale(config);
+        VisionMlp {
+            fc1: Linear::new(&format!("{name}.fc1"), [width, wide], true, (2.0 * width as f64).powf(-0.5), init),
+            fc2: Linear::new(&format!("{name}.fc2"), [wide, width], true, narrow, init),
+            activation: config.hidden_act,
+        }
+    }
+
     /// `[B, N, D]` to the same.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let wide = self.fc1.forward(x);
-        self.fc2.forward(match self.activation {
-            Activation::QuickGelu => quick_gelu(wide),
-            Activation::Gelu => activation::gelu(wide),
-        })
+        self.fc2.forward(self.activation.forward(self.fc1.forward(x)))
     }
 }
 
-/// Cuts a picture `[3, size, size]` into patches, row by row: appends `N * P` values to `out`, each patch in the kernel's order (colour, y, x).
+impl PoolingHead {
+    fn new(name: &str, config: &VisionConfig, init: &Initialiser) -> PoolingHead {
+        let width = config.hidden_size;
+        let deviation = (width as f64).powf(-0.5);
+        PoolingHead {
+            probe: init.normal(&format!("{name}.probe"), [1, 1, width], deviation),
+            attention: PoolingAttention {
+                in_proj_weight: init.normal(&format!("{name}.in_proj"), [3 * width, width], deviation),
+                in_proj_bias: init.constant([3 * width], 0.0),
+                out_proj: Linear::new(&format!("{name}.out_proj"), [width, width], true, deviation, init),
+            },
+            layernorm: LayerNorm::new(width, config.layer_norm_eps, init),
+            mlp: VisionMlp::new(name, config, init),
+        }
+    }
+}
+
+/// Residual branches start smaller the deeper the network.
+fn residual_scale(config: &VisionConfig) -> f64 {
+    (2.0 * config.num_hidden_layers as f64).powf(-0.5)
+}
+
+/// Cuts a picture `[3, size, size]` into whole patches, row by row: appends `N * P` values to `out`, each patch in the kernel's order (colour, y, x).
 pub fn patches(pixel_values: &[f32], size: usize, patch: usize, out: &mut Vec<f32>) {
-    for top in (0..size).step_by(patch) {
-        for left in (0..size).step_by(patch) {
+    let seen = size / patch * patch;
+    for top in (0..seen).step_by(patch) {
+        for left in (0..seen).step_by(patch) {
             for colour in 0..3 {
                 for y in top..top + patch {
                     let start = (colour * size + y) * size + left;
