@@ -376,7 +376,8 @@ mod tests {
     fn branches_see_the_shared_beginning_and_themselves() {
         // Two branches after one shared token give what each would give alone after it.
         let mut branched = layout();
-        (branched.samples, branched.branches) = (vec![0..7], vec![0, 1, 1, 1, 2, 2, 2, 0]);
+        branched.samples = std::iter::once(0..7).collect();
+        branched.branches = vec![0, 1, 1, 1, 2, 2, 2, 0];
         let rows = wave(8 * 32, 0.0);
         let together = branched.forward(&rows);
         let rotary = branched.rotary.clone().unwrap();
@@ -385,7 +386,7 @@ mod tests {
                 tokens.iter().flat_map(|&token| values[token * width..(token + 1) * width].to_vec()).collect()
             };
             let mut layout = layout();
-            layout.samples = vec![0..tokens.len()];
+            layout.samples = std::iter::once(0..tokens.len()).collect();
             layout.rotary = Some(Rotary { cos: pick(&rotary.cos, 2), sin: pick(&rotary.sin, 2) });
             (layout.forward(&pick(&rows, 32)), pick(&together, 16))
         };
