@@ -6,7 +6,8 @@
 //! objective.rs   losses with gradients       walk.rs        forward and backward, segment by segment
 //! gradients.rs   sums, norm, clipping        optimizer.rs   AdamW        schedule.rs   the rate
 //! run.rs         stages, steps, checkpoints  checkpoint.rs  folders to resume from
-//! events.rs      the log                   parity/       a checkpoint against the reference's numbers
+//! text_feature.rs what pictures are held against         events.rs   the log
+//! parity/        a checkpoint against the reference's numbers
 //! ```
 
 #![recursion_limit = "256"]
@@ -24,6 +25,7 @@ pub mod plan;
 pub mod recipe;
 pub mod run;
 pub mod schedule;
+mod text_feature;
 pub mod walk;
 
 pub use error::{Error, Result};

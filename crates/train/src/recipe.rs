@@ -160,7 +160,8 @@ pub struct Stage {
     /// Forms of conversation to train on; all when empty.
     #[serde(default)]
     pub forms: Vec<Form>,
-    /// Conversations about one picture that share its image tokens in a row, at most; see [`crate::batch`]. 1 computes a picture anew for each.
+    /// Conversations about one picture that are put side by side, so that they share its image tokens in a row; see [`crate::batch`].
+    /// With 1 the order is random, and only those that meet by chance share.
     #[serde(default = "one")]
     pub conversations_per_image: usize,
     /// Whether block inputs are kept and blocks run again in the backward pass: less memory, more time.
@@ -255,6 +256,12 @@ impl Recipe {
             if stage.conversations_per_image == 0 {
                 return refuse(field("conversations_per_image"), "must be at least 1");
             }
+            if stage.conversations_per_image > 1 && stage.objective != Objective::Instruction {
+                return refuse(
+                    field("conversations_per_image"),
+                    "only objective \"instruction\" shows pictures to conversations",
+                );
+            }
             let wanted: &[Part] = match stage.objective {
                 Objective::Instruction => &[Part::Vision, Part::Projector, Part::Language],
                 Objective::Language => &[Part::Language],
@@ -316,6 +323,17 @@ mod tests {
     fn a_part_rate_for_a_frozen_part_is_refused() {
         let text = stage("part_learning_rate = { vision = 1e-4 }\n");
         assert!(Recipe::parse(&text, Path::new("r.toml")).unwrap_err().to_string().contains("not trainable"));
+    }
+
+    #[test]
+    fn conversations_share_pictures_only_where_pictures_are_shown() {
+        let text = stage("conversations_per_image = 4\n");
+        assert_eq!(Recipe::parse(&text, Path::new("r.toml")).unwrap().stages[0].conversations_per_image, 4);
+        let language = text.replace("\"instruction\"", "\"language\"").replace("\"projector\"", "\"language\"");
+        for text in [language, stage("conversations_per_image = 0\n")] {
+            let error = Recipe::parse(&text, Path::new("r.toml")).unwrap_err().to_string();
+            assert!(error.contains("stage.one.conversations_per_image"), "{error}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::gather::Gather;
+use crate::gguf::Model;
 use crate::gguf::quantize::{Number, Outtype};
 use crate::gguf::vocabulary;
 use crate::gguf::writer::{File, Source, Tensor, Value};
@@ -22,21 +23,10 @@ const BLOCK_NAMES: [(&str, &str); 9] = [
 ];
 
 /// The file, from tensors under Llama's names.
-pub fn file(
-    checkpoint: &Checkpoint,
-    shapes: &Shapes,
-    tensors: &[Gather],
-    outtype: Outtype,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> Result<File> {
-    let mut file = File::default();
+pub fn file(model: &Model<'_>, notes: &mut Vec<String>) -> Result<File> {
+    let Model { checkpoint, shapes, tensors, outtype, .. } = *model;
     let architecture = if shapes.family == Family::Qwen2 { "qwen2" } else { "llama" };
-    file.text("general.architecture", architecture);
-    file.text("general.type", "model");
-    file.text("general.name", name);
-    file.count("general.file_type", outtype.file_type());
-    file.count("general.quantization_version", 2);
+    let mut file = model.begin(architecture, "model");
     hyperparameters(&mut file, checkpoint, shapes, architecture, notes)?;
     vocabulary::write(&mut file, checkpoint, shapes.vocab_size, notes)?;
     if let Some(factors) = llama3_factors(checkpoint, shapes)? {

@@ -26,9 +26,11 @@ pub use quantize::Outtype;
 use crate::Converted;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result, io};
+use crate::gather::Gather;
 use crate::packing;
 use crate::shapes::Shapes;
 use std::path::Path;
+use writer::File;
 
 /// Converts the checkpoint in `folder` to `<name>-<outtype>.gguf` and `mmproj-<name>-<outtype>.gguf` in the new folder `out`.
 ///
@@ -42,8 +44,9 @@ pub fn to_gguf(folder: &Path, outtype: Outtype, name: &str, out: &Path) -> Resul
     shapes.check(&checkpoint)?;
     let tensors = packing::unpacked(&checkpoint, &shapes)?;
     let mut notes = Vec::new();
-    let language = language::file(&checkpoint, &shapes, &tensors, outtype, name, &mut notes)?;
-    let vision = vision::file(&checkpoint, &shapes, &tensors, outtype, name, &mut notes)?;
+    let model = Model { checkpoint: &checkpoint, shapes: &shapes, tensors: &tensors, outtype, name };
+    let language = language::file(&model, &mut notes)?;
+    let vision = vision::file(&model, &mut notes)?;
     let mut partial = out.file_name().unwrap_or_default().to_owned();
     partial.push(".partial");
     let partial = out.with_file_name(partial);
@@ -61,4 +64,28 @@ pub fn to_gguf(folder: &Path, outtype: Outtype, name: &str, out: &Path) -> Resul
     }
     std::fs::rename(&partial, out).map_err(io(out))?;
     Ok(Converted { files, num_tensors, notes })
+}
+
+/// What both files are made from.
+struct Model<'a> {
+    checkpoint: &'a Checkpoint,
+    shapes: &'a Shapes,
+    /// Under Hugging Face's names, projections apart.
+    tensors: &'a [Gather],
+    outtype: Outtype,
+    /// The model's name inside the files.
+    name: &'a str,
+}
+
+impl Model<'_> {
+    /// A file with the keys that every GGUF begins with.
+    fn begin(&self, architecture: &str, kind: &str) -> File {
+        let mut file = File::default();
+        file.text("general.architecture", architecture);
+        file.text("general.type", kind);
+        file.text("general.name", self.name);
+        file.count("general.file_type", self.outtype.file_type());
+        file.count("general.quantization_version", 2);
+        file
+    }
 }

@@ -2,10 +2,10 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::gather::Gather;
+use crate::gguf::Model;
 use crate::gguf::quantize::{Number, Outtype};
 use crate::gguf::writer::{File, Source, Tensor, Value};
-use crate::shapes::{Fields, Shapes, Vision, unsupported};
+use crate::shapes::{Fields, Vision, unsupported};
 
 /// Parts of a block: Hugging Face's name, clip.cpp's.
 const BLOCK_NAMES: [(&str, &str); 8] = [
@@ -32,26 +32,15 @@ const NAMES: [(&str, &str); 8] = [
 ];
 
 /// The file, from tensors under Hugging Face's names.
-pub fn file(
-    checkpoint: &Checkpoint,
-    shapes: &Shapes,
-    tensors: &[Gather],
-    outtype: Outtype,
-    name: &str,
-    notes: &mut Vec<String>,
-) -> Result<File> {
+pub fn file(model: &Model<'_>, notes: &mut Vec<String>) -> Result<File> {
+    let Model { checkpoint, shapes, tensors, outtype, .. } = *model;
     let fields = Fields::new(checkpoint);
     if shapes.drops_class_token != (shapes.vision == Vision::Clip) {
         let strategy = if shapes.drops_class_token { "default" } else { "full" };
         let reason = "llama.cpp gives the language model all patches and never the class token";
         return Err(unsupported("vision_feature_select_strategy", strategy, reason));
     }
-    let mut file = File::default();
-    file.text("general.architecture", "clip");
-    file.text("general.type", "mmproj");
-    file.text("general.name", name);
-    file.count("general.file_type", outtype.file_type());
-    file.count("general.quantization_version", 2);
+    let mut file = model.begin("clip", "mmproj");
     file.key("clip.has_vision_encoder", Value::Bool(true));
     file.key("clip.has_text_encoder", Value::Bool(false));
     file.key("clip.has_llava_projector", Value::Bool(true));
