@@ -142,6 +142,19 @@ fn made_up_scans_become_a_dataset_a_model_scores_and_an_answer() {
     let probabilities: f64 =
         told["options"].as_array().unwrap().iter().map(|o| o["probability"].as_f64().unwrap()).sum();
     assert!((probabilities - 1.0).abs() < 1e-6);
+
+    // The same weights as a plain LLaVA answer the same: another decoder block, other names, one projection in three.
+    let llava = place.at("llava");
+    succeeds(&["model", "convert", "--to", "hf-llava", &run, "--out", &llava]);
+    let mut converted = chat.clone();
+    converted[2] = &llava;
+    let converted = json(&converted);
+    assert!(told["answer"]["text"].is_string());
+    assert_eq!(converted["answer"]["text"], told["answer"]["text"]);
+    for (ours, theirs) in told["options"].as_array().unwrap().iter().zip(converted["options"].as_array().unwrap()) {
+        let of = |option: &serde_json::Value| option["probability"].as_f64().unwrap();
+        assert!((of(ours) - of(theirs)).abs() < 1e-4, "{ours} {theirs}");
+    }
     let series = place.at("scans/ct/CT001");
     succeeds(&[
         "chat",
