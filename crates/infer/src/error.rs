@@ -47,6 +47,15 @@ pub enum Error {
         /// Rows of the embedding table.
         vocabulary: usize,
     },
+    /// Nothing was asked.
+    #[error("turns: the last one must be from \"human\"")]
+    NotAsked,
+    /// The pass over several replies failed.
+    #[error("{reason} (while several replies were written side by side)")]
+    Together {
+        /// What happened.
+        reason: String,
+    },
     /// A logit is not a number.
     #[error("the model computed values that are not numbers for token {position}; its weights are damaged")]
     NotANumber {

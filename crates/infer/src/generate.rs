@@ -1,10 +1,11 @@
-//! One token after another, from a prompt that was read.
+//! One token after another, from prompts that were read: one reply, or several side by side.
 
-use crate::engine::Engine;
+use crate::engine::Loaded;
 use crate::error::Result;
 use crate::prompt::{Prompt, token_logits};
 use crate::sampling::{Sampler, log_softmax};
 use crate::stop::{Released, StopFilter};
+use gmai_model::KvCache;
 use gmai_model::gmai_vl::TokenRows;
 use gmai_processor::{StreamDecoder, Tokenizer};
 use gmai_schema::{Answer, FinishReason, TokenLikelihood, WrittenToken};
@@ -19,56 +20,103 @@ pub(crate) struct Writing<'a> {
     pub top_log_probabilities: Option<usize>,
 }
 
-/// Writes the reply into `answer`, handing out text as it comes: whole characters, and nothing that a stop text may begin with.
-pub(crate) fn generate(
-    engine: &Engine,
-    prompt: Prompt,
-    writing: &Writing<'_>,
-    sampler: &mut Sampler,
-    on_text: &mut dyn FnMut(&str),
-    answer: &mut Answer,
-) -> Result<()> {
-    let Prompt { mut cache, mut logits, .. } = prompt;
-    let tokenizer = engine.processor.tokenizer();
-    let mut decoder = StreamDecoder::new(tokenizer);
-    let mut filter = StopFilter::new(writing.stop);
-    answer.finish = FinishReason::Length;
-    for written in 1..=writing.max_tokens {
+/// A reply as far as it is written.
+pub(crate) struct Reply<'a> {
+    loaded: &'a Loaded,
+    writing: Writing<'a>,
+    sampler: Sampler,
+    decoder: StreamDecoder<'a>,
+    filter: StopFilter,
+    cache: KvCache,
+    /// Logits of the next token.
+    logits: Vec<f32>,
+    answer: Answer,
+    /// Whether a stop text came: what waits behind it is not part of the reply.
+    stopped: bool,
+}
+
+/// What comes after a token was chosen.
+pub(crate) enum Next {
+    /// The model has to read it.
+    Read(u32),
+    /// The reply is complete.
+    Done,
+}
+
+impl<'a> Reply<'a> {
+    /// A reply to `prompt` with nothing written; `answer` holds what is known of it before.
+    pub fn new(
+        loaded: &'a Loaded,
+        prompt: Prompt,
+        writing: Writing<'a>,
+        sampler: Sampler,
+        mut answer: Answer,
+    ) -> Reply<'a> {
+        let Prompt { cache, logits, .. } = prompt;
+        answer.finish = FinishReason::Length;
+        let decoder = StreamDecoder::new(loaded.processor.tokenizer());
+        let filter = StopFilter::new(writing.stop);
+        Reply { loaded, writing, sampler, decoder, filter, cache, logits, answer, stopped: false }
+    }
+
+    /// Chooses the next token, handing out text as it comes: whole characters, and nothing that a stop text may begin with.
+    pub fn write(&mut self, on_text: &mut dyn FnMut(&str)) -> Result<Next> {
+        let logits = std::mem::take(&mut self.logits);
         let log_probabilities = log_softmax(&logits);
-        let token = sampler.choose(logits)?;
-        answer.num_tokens = written;
-        answer.log_probability += f64::from(log_probabilities[token as usize]);
-        if let Some(count) = writing.top_log_probabilities {
-            answer.tokens.push(told(tokenizer, &log_probabilities, token, count));
+        let token = self.sampler.choose(logits)?;
+        self.answer.num_tokens += 1;
+        self.answer.log_probability += f64::from(log_probabilities[token as usize]);
+        if let Some(count) = self.writing.top_log_probabilities {
+            self.answer.tokens.push(told(self.loaded.processor.tokenizer(), &log_probabilities, token, count));
         }
-        if engine.stop_ids.contains(&token) {
-            answer.finish = FinishReason::Stop;
-            break;
+        if self.loaded.stop_ids.contains(&token) {
+            self.answer.finish = FinishReason::Stop;
+            return Ok(Next::Done);
         }
-        match filter.push(&decoder.push(token)?) {
-            Released::Text(text) => emit(&text, on_text, answer),
+        let text = self.decoder.push(token)?;
+        self.show(&text, on_text);
+        let done = self.stopped || self.answer.num_tokens == self.writing.max_tokens;
+        Ok(if done { Next::Done } else { Next::Read(token) })
+    }
+
+    fn show(&mut self, text: &str, on_text: &mut dyn FnMut(&str)) {
+        match self.filter.push(text) {
+            Released::Text(text) => emit(&text, on_text, &mut self.answer),
             Released::End(text) => {
-                emit(&text, on_text, answer);
-                answer.finish = FinishReason::Stop;
-                return Ok(());
+                emit(&text, on_text, &mut self.answer);
+                self.answer.finish = FinishReason::Stop;
+                self.stopped = true;
             }
         }
-        if written == writing.max_tokens {
-            break;
-        }
-        let rows = TokenRows::from_sequences(&[vec![token]]);
-        let hidden = engine.model.decode_cached(engine.model.embed(&rows, None)?, &mut cache);
-        logits = token_logits(&engine.model, hidden).remove(0);
     }
-    match filter.push(&decoder.finish()?) {
-        Released::Text(text) => {
-            emit(&text, on_text, answer);
-            emit(&filter.finish(), on_text, answer);
+
+    /// Hands out what was held back; the whole answer.
+    pub fn finish(mut self, on_text: &mut dyn FnMut(&str)) -> Result<Answer> {
+        if !self.stopped {
+            let text =
+                std::mem::replace(&mut self.decoder, StreamDecoder::new(self.loaded.processor.tokenizer())).finish()?;
+            self.show(&text, on_text);
         }
-        Released::End(text) => {
-            emit(&text, on_text, answer);
-            answer.finish = FinishReason::Stop;
+        if !self.stopped {
+            emit(&self.filter.finish(), on_text, &mut self.answer);
         }
+        Ok(self.answer)
+    }
+
+    /// Bytes of its keys and values.
+    pub fn num_bytes(&self) -> usize {
+        self.cache.num_bytes()
+    }
+}
+
+/// Lets the model read the token that each reply chose, all in one pass.
+pub(crate) fn read(loaded: &Loaded, replies: &mut [(&mut Reply<'_>, u32)]) -> Result<()> {
+    let tokens: Vec<Vec<u32>> = replies.iter().map(|(_, token)| vec![*token]).collect();
+    let x = loaded.model.embed(&TokenRows::from_sequences(&tokens), None)?;
+    let mut caches: Vec<&mut KvCache> = replies.iter_mut().map(|(reply, _)| &mut reply.cache).collect();
+    let hidden = loaded.model.decode_together(x, &mut caches);
+    for ((reply, _), logits) in replies.iter_mut().zip(token_logits(&loaded.model, hidden)) {
+        reply.logits = logits;
     }
     Ok(())
 }

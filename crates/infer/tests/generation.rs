@@ -195,6 +195,38 @@ fn asking_together_is_asking_one_by_one_and_seeds_belong_to_requests() {
 }
 
 #[test]
+fn many_requests_of_every_kind_together_are_each_what_they_are_alone() {
+    // Dynamic scaling sets in within the replies of some, replies end at different times, more wait than are written side by side.
+    for seed in [11, 12] {
+        let folder = folder(seed, 40);
+        let mut requests: Vec<ChatRequest> = (0..40)
+            .map(|index: usize| {
+                let mut request = question(["Which organ?", "哪种模态？"][index % 2], index as u8 % 3, 1 + index % 23);
+                request.sampling.temperature = [0.0, 1.2][index / 2 % 2];
+                request.sampling.seed = index as u64;
+                request.options = if index % 5 == 0 { vec!["CT".to_owned(), "MR".to_owned()] } else { Vec::new() };
+                request.top_log_probabilities = (index % 7 == 0).then_some(2);
+                request
+            })
+            .collect();
+        requests[3].sampling.max_tokens = 0;
+        requests[8].sampling.top_p = 7.0;
+        requests[9].turns = vec![Turn::human("No picture stands here.".to_owned())];
+        requests[10].turns.clear();
+        let together = engine(folder.path()).respond_all(&requests);
+        assert_eq!(together.iter().filter(|answer| answer.is_err()).count(), 3);
+        let mut alone = engine(folder.path());
+        for (index, (request, answer)) in requests.iter().zip(together).enumerate() {
+            match (alone.respond(request, &mut |_| {}), answer) {
+                (Ok(alone), Ok(together)) => assert_eq!(alone, together, "request {index}"),
+                (Err(alone), Err(together)) => assert_eq!(alone.to_string(), together.to_string()),
+                _ => panic!("request {index} is answered one way and refused the other"),
+            }
+        }
+    }
+}
+
+#[test]
 fn streamed_pieces_are_whole_characters_and_add_up_to_the_text() {
     let folder = folder(3, 512);
     let mut engine = engine(folder.path());

@@ -6,6 +6,7 @@
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::gmai_vl::GmaiVl;
+use crate::identity::Identity;
 use crate::layout::KeyLayout;
 use crate::parameter::Parameters;
 use crate::tensor_file::{TensorFile, write};
@@ -94,6 +95,24 @@ impl GmaiVl {
 
     /// Loads a checkpoint into the given number format. One tensor at a time: memory peaks at the loaded weights and some megabytes.
     pub fn from_folder_as(folder: &Path, precision: Precision, device: &Device) -> Result<GmaiVl> {
+        GmaiVl::read_folder(folder, precision, device, None)
+    }
+
+    /// [`GmaiVl::from_folder`], and what identifies the network: a hash of its config and of every parameter as stored, taken while
+    /// the files are read. It is the same however the tensors are divided into files and named in them.
+    pub fn from_folder_with_identity(folder: &Path, device: &Device) -> Result<(GmaiVl, String)> {
+        let mut identity = Identity::default();
+        let model = GmaiVl::read_folder(folder, Precision::F32, device, Some(&mut identity))?;
+        let name = identity.name(&model.config.to_text());
+        Ok((model, name))
+    }
+
+    fn read_folder(
+        folder: &Path,
+        precision: Precision,
+        device: &Device,
+        identity: Option<&mut Identity>,
+    ) -> Result<GmaiVl> {
         let config = Config::from_folder(folder)?;
         let absent = config.written.absent().to_vec();
         let mut model = GmaiVl::shapes_only(config, device)?;
@@ -107,7 +126,7 @@ impl GmaiVl {
             head.check(folder, &files, layout)?;
         }
         let form = StoredForm { layout, files: stored_files(&files, layout, head), companions: companions(folder)? };
-        fill(&mut model, folder, &found, precision, device)?;
+        fill(&mut model, folder, &found, precision, device, identity)?;
         model.form = Arc::new(form);
         Ok(model)
     }

@@ -3,8 +3,9 @@
 //! Shapes: B rows, T tokens, H heads, K key-value heads, C head width, D width, V vocabulary.
 
 use crate::config::{TextConfig, TextType};
-use crate::fused::{self, AttentionLayout};
+use crate::fused::{self, AttentionLayout, HeadGroup};
 use crate::gmai_vl::TokenRows;
+use crate::host::{self, HostBlock, HostLinear, View};
 use crate::initialise::Initialiser;
 use crate::internlm2::{self, InternLm2Block};
 use crate::kv_cache::LayerCache;
@@ -146,6 +147,12 @@ impl LanguageModel {
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         let normed: Tensor<3> = self.model.norm.forward(hidden.unsqueeze());
         let normed: Tensor<2> = normed.squeeze_dim(0);
+        if let Some((normed, head)) = View::of(&normed).zip(HostLinear::new(self.head(), None)) {
+            let num_rows = normed.values().len() / self.head().dims()[1];
+            let mut logits = vec![0.0; num_rows * head.outputs()];
+            host::product(&[&head], normed.values(), &mut logits, host::Onto::Nothing);
+            return host::tensor(logits, [num_rows, head.outputs()]);
+        }
         normed.matmul(self.head().clone().transpose()).cast(DType::F32)
     }
 
@@ -188,6 +195,14 @@ impl DecoderBlock {
         }
     }
 
+    /// The block as slices, where all of its parameters can be seen as such.
+    pub(crate) fn host(&self) -> Option<HostBlock> {
+        match self {
+            DecoderBlock::InternLm2(block) => block.host(),
+            DecoderBlock::Llama(block) => block.host(),
+        }
+    }
+
     /// `[B, T, D]` to the same.
     pub fn forward(&self, x: Tensor<3>, context: &TokenContext, cache: Option<&mut LayerCache>) -> Tensor<3> {
         match self {
@@ -225,14 +240,10 @@ pub fn packed_context(config: &TextConfig, rows: &TokenRows, device: &Device) ->
         return composed_context(config, rows, device);
     }
     let positions = &rows.positions;
-    let groups = match config.model_type {
-        TextType::InternLm2 => internlm2::head_groups(config),
-        _ => llama::head_groups(config),
-    };
     TokenContext::Fused(Arc::new(AttentionLayout {
         head_dim: config.head_dim,
         row_width: config.packed_width(),
-        groups,
+        groups: head_groups(config),
         causal: true,
         samples: sample_ranges(&rows.samples),
         branches: rows.branches.concat(),
@@ -257,12 +268,20 @@ pub fn cached_context(config: &TextConfig, batch: usize, past: usize, tokens: us
     TokenContext::Composed(Box::new(ComposedContext { rope: RotaryPositions::new(&angles, batch, device), mask }))
 }
 
+/// Where the heads stand in a projected row.
+pub(crate) fn head_groups(config: &TextConfig) -> Vec<HeadGroup> {
+    match config.model_type {
+        TextType::InternLm2 => internlm2::head_groups(config),
+        _ => llama::head_groups(config),
+    }
+}
+
 /// Tokens that the longest sequence has.
 fn reach(positions: &[Vec<usize>]) -> usize {
     positions.iter().flatten().max().map_or(0, |position| position + 1)
 }
 
 /// Rotary angles for sequences that reach `longest` tokens.
-fn rotary_angles(config: &TextConfig, positions: &[Vec<usize>], longest: usize) -> RotaryAngles {
+pub(crate) fn rotary_angles(config: &TextConfig, positions: &[Vec<usize>], longest: usize) -> RotaryAngles {
     RotaryAngles::new(positions, &Frequencies::new(config, longest))
 }

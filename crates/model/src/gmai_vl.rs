@@ -3,11 +3,10 @@
 //! Shapes: B rows, T tokens, I images, N image tokens each, D language width, V vocabulary.
 
 use crate::checkpoint::StoredForm;
-use crate::config::{Config, FeatureSelect, RopeScaling};
-use crate::decoder::{LanguageModel, TokenContext, cached_context, composed_context, packed_context};
+use crate::config::{Config, FeatureSelect};
+use crate::decoder::{LanguageModel, TokenContext, composed_context, packed_context};
 use crate::error::{Error, Result};
 use crate::initialise::Initialiser;
-use crate::kv_cache::KvCache;
 use crate::layers::PADDING;
 use crate::parameter::parameters;
 use crate::projector::Projector;
@@ -212,31 +211,6 @@ impl GmaiVl {
     pub fn context(&self, rows: &TokenRows) -> TokenContext {
         let of = if self.dtype() == DType::F32 { packed_context } else { composed_context };
         of(&self.config.text_config, rows, &self.device)
-    }
-
-    /// New tokens `[B, T, D]` of sequences whose earlier tokens are in `cache`, through all blocks.
-    ///
-    /// Gives what [`GmaiVl::decode`] gives for the whole sequence. Beyond `max_position_embeddings`, dynamic NTK scaling takes another rotary base
-    /// for every length, and with it other keys and values for all earlier tokens in all blocks: they are computed anew, so each
-    /// token beyond costs a pass over the whole sequence.
-    pub fn decode_cached(&self, x: Tensor<3>, cache: &mut KvCache) -> Tensor<3> {
-        let tokens = x.dims()[1];
-        let text = &self.config.text_config;
-        let mut x = x;
-        if matches!(text.rope_scaling, Some(RopeScaling::Dynamic { .. })) {
-            let all = cache.remember(x.clone());
-            if cache.num_tokens() > 0 && all.dims()[1] > text.max_position_embeddings {
-                cache.restart();
-                x = all;
-            }
-        }
-        let [batch, passed, _] = x.dims();
-        let context = cached_context(text, batch, cache.num_tokens(), passed, &self.device);
-        for (block, layer) in self.language_model.model.layers.iter().zip(&mut cache.layers) {
-            x = block.forward(x, &context, Some(layer));
-        }
-        cache.advance(passed);
-        x.narrow(1, passed - tokens, tokens)
     }
 
     /// Logits `[B, T, V]` of every position.

@@ -5,6 +5,7 @@
 use crate::config::TextConfig;
 use crate::decoder::{Heads, TokenContext, attend_fused};
 use crate::fused::HeadGroup;
+use crate::host::{HostBlock, HostLinear, HostNorm};
 use crate::initialise::Initialiser;
 use crate::kv_cache::LayerCache;
 use crate::layers::{Activation, Linear, RmsNorm};
@@ -77,6 +78,19 @@ impl InternLm2Block {
             attention_norm: RmsNorm::new(width, config.rms_norm_eps, init),
             ffn_norm: RmsNorm::new(width, config.rms_norm_eps, init),
         }
+    }
+
+    pub(crate) fn host(&self) -> Option<HostBlock> {
+        Some(HostBlock {
+            attention_norm: HostNorm::rms(&self.attention_norm)?,
+            qkv: vec![HostLinear::of(&self.attention.wqkv)?],
+            output: HostLinear::of(&self.attention.wo)?,
+            feed_forward_norm: HostNorm::rms(&self.ffn_norm)?,
+            gate: HostLinear::of(&self.feed_forward.w1)?,
+            up: HostLinear::of(&self.feed_forward.w3)?,
+            down: HostLinear::of(&self.feed_forward.w2)?,
+            activation: self.feed_forward.activation,
+        })
     }
 
     /// `[B, T, D]` to the same.

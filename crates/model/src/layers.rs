@@ -3,6 +3,7 @@
 //! Shapes: B batch, T tokens, H heads, K key-value heads, C head width, D model width.
 
 use crate::fused;
+use crate::host::{self, HostLinear, HostNorm, View};
 use crate::initialise::Initialiser;
 use crate::parameter::parameters;
 use burn::tensor::activation;
@@ -38,6 +39,12 @@ impl Linear {
 
     /// `[N, in]` to `[N, out]`.
     pub fn forward_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some((x, linear)) = View::of(&x).zip(HostLinear::of(self)) {
+            let num_rows = x.values().len() / self.weight.dims()[1];
+            let mut out = vec![0.0; num_rows * linear.outputs()];
+            host::product(&[&linear], x.values(), &mut out, host::Onto::Nothing);
+            return host::tensor(out, [num_rows, linear.outputs()]);
+        }
         let y = x.matmul(self.weight.clone().transpose());
         match &self.bias {
             Some(bias) => y + bias.clone().unsqueeze(),
@@ -66,6 +73,9 @@ impl LayerNorm {
 
     /// `[B, T, D]` to `[B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if let Some((values, norm)) = View::of(&x).zip(HostNorm::layer(self)) {
+            return norm.forward(&values, x.dims());
+        }
         burn::tensor::module::layer_norm(x, self.weight.clone(), Some(self.bias.clone()), self.eps)
     }
 }
@@ -88,6 +98,9 @@ impl RmsNorm {
 
     /// `[B, T, D]` to `[B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        if let Some((values, norm)) = View::of(&x).zip(HostNorm::rms(self)) {
+            return norm.forward(&values, x.dims());
+        }
         let dtype = x.dtype();
         let x = x.cast(DType::F32); // Squares of half-precision numbers overflow; the reference widens too.
         let mean_square = (x.clone() * x.clone()).mean_dim(2); // [B, T, 1]
@@ -136,6 +149,11 @@ impl Activation {
 
     /// Each value by itself.
     pub fn forward(self, x: Tensor<3>) -> Tensor<3> {
+        if let Some(values) = View::of(&x) {
+            let mut out = values.values().to_vec();
+            host::activate(self, &mut out);
+            return host::tensor(out, x.dims());
+        }
         match self {
             Activation::QuickGelu if fused::takes(&x) => fused::quick_gelu(x),
             Activation::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),

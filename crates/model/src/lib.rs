@@ -12,17 +12,19 @@
 //! gmai_vl.rs      the three put together
 //! contrastive.rs  image-text contrastive head for vision pretraining (SigLIP form)
 //! parameter.rs    walking over parameters by checkpoint name
-//! fused/          hand-written CPU kernels: attention within samples
+//! fused/          hand-written CPU kernels with gradients: attention within samples
+//! host/           answering on the CPU: whole blocks on slices          cached.rs  passes with a key-value cache
 //! kv_cache.rs     keys and values of earlier tokens
 //! checkpoint.rs   a folder -> a network and back        layout.rs       how libraries name the same parameter
 //! weights.rs      named tensors -> parameters           tensor_file.rs  one safetensors file
-//! device.rs       where tensors live
+//! identity.rs     a name for exactly these weights                      device.rs        where tensors live
 //! ```
 //!
 //! A module's fields have the names of the published checkpoint, so a parameter's path is its checkpoint key.
 
 #![recursion_limit = "256"]
 
+mod cached;
 pub mod checkpoint;
 pub mod config;
 pub mod contrastive;
@@ -31,6 +33,8 @@ pub mod device;
 mod error;
 pub mod fused;
 pub mod gmai_vl;
+mod host;
+mod identity;
 pub mod initialise;
 pub mod internlm2;
 pub mod kv_cache;

@@ -5,6 +5,7 @@
 use crate::config::TextConfig;
 use crate::decoder::{Heads, TokenContext, attend_fused};
 use crate::fused::HeadGroup;
+use crate::host::{HostBlock, HostLinear, HostNorm};
 use crate::initialise::Initialiser;
 use crate::kv_cache::LayerCache;
 use crate::layers::{Activation, Linear, RmsNorm};
@@ -81,6 +82,20 @@ impl LlamaBlock {
             input_layernorm: RmsNorm::new(width, config.rms_norm_eps, init),
             post_attention_layernorm: RmsNorm::new(width, config.rms_norm_eps, init),
         }
+    }
+
+    pub(crate) fn host(&self) -> Option<HostBlock> {
+        let Attention { q_proj, k_proj, v_proj, o_proj, .. } = &self.self_attn;
+        Some(HostBlock {
+            attention_norm: HostNorm::rms(&self.input_layernorm)?,
+            qkv: [q_proj, k_proj, v_proj].into_iter().map(HostLinear::of).collect::<Option<_>>()?,
+            output: HostLinear::of(o_proj)?,
+            feed_forward_norm: HostNorm::rms(&self.post_attention_layernorm)?,
+            gate: HostLinear::of(&self.mlp.gate_proj)?,
+            up: HostLinear::of(&self.mlp.up_proj)?,
+            down: HostLinear::of(&self.mlp.down_proj)?,
+            activation: self.mlp.activation,
+        })
     }
 
     /// `[B, T, D]` to the same.

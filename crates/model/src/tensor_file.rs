@@ -89,11 +89,17 @@ impl TensorFile {
         &self.map[self.data_start + start..self.data_start + end]
     }
 
-    /// The values of a tensor, each widened to f32 and handed to `narrow`.
+    /// The values of a tensor, each widened to f32 and handed to `narrow`; `on_bytes` sees the stored bytes in order, in pieces.
     ///
     /// # Errors
     /// A type that weights do not have.
-    pub fn values<T>(&self, name: &str, info: &TensorInfo, narrow: impl Fn(f32) -> T) -> Result<Values<T>> {
+    pub fn values<T>(
+        &self,
+        name: &str,
+        info: &TensorInfo,
+        narrow: impl Fn(f32) -> T,
+        on_bytes: &mut dyn FnMut(&[u8]),
+    ) -> Result<Values<T>> {
         let width = info.dtype.bitsize() / 8;
         let mut out = Values { values: Vec::with_capacity(info.shape.iter().product()), finite: true };
         let mut push = |value: f32| {
@@ -103,6 +109,7 @@ impl TensorFile {
         let pair = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
         let mut position = info.data_offsets.0 + self.data_start;
         for piece in self.bytes(info).chunks(PIECE_BYTES) {
+            on_bytes(piece);
             match info.dtype {
                 Dtype::F32 => {
                     piece.chunks_exact(4).for_each(|b| push(f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
@@ -200,7 +207,7 @@ pub fn load_tensors(path: &Path) -> Result<BTreeMap<String, OwnedTensor>> {
     let mut tensors = BTreeMap::new();
     for name in file.names() {
         let info = file.info(&name).expect("the name is from this file");
-        let values = file.values(&name, info, |value| value)?.values;
+        let values = file.values(&name, info, |value| value, &mut |_| {})?.values;
         tensors.insert(name, OwnedTensor { shape: info.shape.clone(), values });
     }
     Ok(tensors)

@@ -5,6 +5,7 @@
 
 use crate::config::{VisionConfig, VisionType};
 use crate::fused::{self, AttentionLayout, HeadGroup};
+use crate::host::{self, HostLinear, HostNorm, HostVisionBlock, View, VisionShape, run_vision};
 use crate::initialise::Initialiser;
 use crate::layers::{Activation, LayerNorm, Linear, attention};
 use crate::parameter::parameters;
@@ -210,7 +211,19 @@ impl VisionTransformer {
 
     /// Patches `[B, N, P]` to the state after `num_blocks` blocks, `[B, R, D]`.
     pub fn forward(&self, patches: Tensor<3>, num_blocks: usize) -> Tensor<3> {
-        self.encoder.layers[..num_blocks].iter().fold(self.embed(patches), |x, block| block.forward(x))
+        let x = self.embed(patches);
+        let blocks = &self.encoder.layers[..num_blocks];
+        match View::of(&x).zip(blocks.iter().map(VisionBlock::host).collect::<Option<Vec<_>>>()) {
+            Some((values, blocks)) => {
+                let [_, rows_per_picture, width] = x.dims();
+                let Some(first) = self.encoder.layers.first() else { return x };
+                let shape = VisionShape { width, num_heads: first.self_attn.num_heads, rows_per_picture };
+                let mut rows = values.values().to_vec();
+                run_vision(&blocks, shape, &mut rows);
+                host::tensor(rows, x.dims())
+            }
+            None => blocks.iter().fold(x, |x, block| block.forward(x)),
+        }
     }
 }
 
@@ -233,6 +246,20 @@ impl VisionBlock {
             mlp: VisionMlp::new(name, config, init),
             layer_norm2: LayerNorm::new(width, config.layer_norm_eps, init),
         }
+    }
+
+    /// The block as slices, where all of its parameters can be seen as such.
+    fn host(&self) -> Option<HostVisionBlock> {
+        let VisionAttention { q_proj, k_proj, v_proj, out_proj, .. } = &self.self_attn;
+        Some(HostVisionBlock {
+            norm1: HostNorm::layer(&self.layer_norm1)?,
+            qkv: [HostLinear::of(q_proj)?, HostLinear::of(k_proj)?, HostLinear::of(v_proj)?],
+            output: HostLinear::of(out_proj)?,
+            norm2: HostNorm::layer(&self.layer_norm2)?,
+            fc1: HostLinear::of(&self.mlp.fc1)?,
+            fc2: HostLinear::of(&self.mlp.fc2)?,
+            activation: self.mlp.activation,
+        })
     }
 
     /// `[B, R, D]` to the same.

@@ -1,11 +1,13 @@
 //! Named tensors of files to the parameters of a module, and back.
 
 use crate::error::{Error, Result};
+use crate::identity::Identity;
 use crate::layout::KeyLayout;
 use crate::parameter::{ParameterMut, Parameters, Resident};
 use crate::tensor_file::{TensorFile, to_bytes, write};
 use burn::tensor::{Device, bf16};
 use safetensors::tensor::Dtype;
+use sha2::Digest;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +35,7 @@ pub(crate) struct Found<'a> {
 pub fn load(module: &mut impl Parameters, folder: &Path, files: &[PathBuf], device: &Device) -> Result<()> {
     let files: Vec<TensorFile> = files.iter().map(|path| TensorFile::open(path)).collect::<Result<_>>()?;
     let found = find(module, folder, &files, KeyLayout::default(), &|_| false, &[])?;
-    fill(module, folder, &found, Precision::F32, device)
+    fill(module, folder, &found, Precision::F32, device, None)
 }
 
 /// Finds every parameter of `module` in `files`. Missing, unexpected, doubled and misshapen tensors are listed together.
@@ -88,25 +90,29 @@ pub(crate) fn find<'a>(
     Err(Error::Weights { path: folder.to_owned(), missing, unexpected, misshapen, defaults })
 }
 
-/// Reads every parameter from its place, one after the other. Values that are no numbers are refused, all names together.
+/// Reads every parameter from its place, one after the other, and tells `identity` what was read. Values that are no numbers are
+/// refused, all names together.
 pub(crate) fn fill(
     module: &mut impl Parameters,
     folder: &Path,
     found: &Found<'_>,
     precision: Precision,
     device: &Device,
+    mut identity: Option<&mut Identity>,
 ) -> Result<()> {
     let mut broken = Vec::new();
     let mut failed = None;
     module.visit_parameters("", &mut |name, mut parameter| {
         let (file, key) = &found.places[name];
         let info = file.info(key).expect("found in this file");
+        let mut tensor = identity.as_deref_mut().map(|identity| identity.tensor(name, &info.shape, info.dtype));
+        let mut on_bytes = |bytes: &[u8]| tensor.iter_mut().for_each(|tensor| tensor.update(bytes));
         let read = match precision {
-            Precision::F32 => file.values(key, info, |value| value).map(|read| {
+            Precision::F32 => file.values(key, info, |value| value, &mut on_bytes).map(|read| {
                 parameter.replace(Resident::F32(read.values), device);
                 read.finite
             }),
-            Precision::Bf16 => file.values(key, info, bf16::from_f32).map(|read| {
+            Precision::Bf16 => file.values(key, info, bf16::from_f32, &mut on_bytes).map(|read| {
                 parameter.replace(Resident::Bf16(read.values), device);
                 read.finite
             }),

@@ -2,6 +2,7 @@
 //!
 //! Shapes: N flattened tokens, W width of a projected row, H query heads, C head width; per sample: n tokens, G queries per group.
 
+use super::vector::softmax;
 use gemm::Parallelism;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -229,37 +230,9 @@ fn split<'a>(out: &'a mut [f32], samples: &[Range<usize>], width: usize) -> Vec<
     pieces
 }
 
-/// Softmax in place, over a slice that is not empty.
-fn softmax(row: &mut [f32]) {
-    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|value| *value = exp(*value - top));
-    let sum: f32 = row.iter().sum();
-    let factor = 1.0 / sum;
-    row.iter_mut().for_each(|value| *value *= factor);
-}
-
-/// `e^x` for x of at most 0, within 2 units in the last place; a form that compilers turn into vector code, unlike libm's.
-///
-/// x = n ln 2 + r with |r| <= ln 2 / 2; e^r by the polynomial of Cephes' expf, 2^n through the exponent bits.
-pub fn exp(x: f32) -> f32 {
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    // Below this the result is no normal number; softmax weights that small are 0.
-    let clamped = x.max(-87.0);
-    let n = (clamped * std::f32::consts::LOG2_E).round_ties_even();
-    let r = clamped - n * LN2_HIGH - n * LN2_LOW;
-    let mut p = 1.987_569_1e-4;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = p * r + coefficient;
-    }
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
-    let result = (p * r * r + r + 1.0) * power;
-    if x < -87.0 { 0.0 } else { result }
-}
-
 /// A matrix over a slice: rows, columns, and the steps between them.
 #[derive(Clone, Copy)]
-struct Matrix<'a> {
+pub(crate) struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -287,7 +260,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// `out = factor * a b`, on this thread; `out` is contiguous.
-fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
+pub(crate) fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
     assert_eq!(a.columns, b.rows, "inner sizes agree");
     assert_eq!(out.len(), a.rows * b.columns, "out has the product's size");
     if out.is_empty() {
@@ -348,16 +321,6 @@ mod tests {
 
     fn wave(len: usize, phase: f32) -> Vec<f32> {
         (0..len).map(|index| (index as f32 * 0.71 + phase).sin()).collect()
-    }
-
-    #[test]
-    fn exp_is_within_two_units_in_the_last_place() {
-        for index in 0..100_000 {
-            let x = -86.9 * index as f32 / 100_000.0;
-            let (got, want) = (exp(x), f64::from(x).exp());
-            assert!((f64::from(got) / want - 1.0).abs() < 2.5e-7, "{x}: {got} against {want}");
-        }
-        assert_eq!((exp(0.0), exp(-200.0), exp(f32::NEG_INFINITY)), (1.0, 0.0, 0.0));
     }
 
     #[test]

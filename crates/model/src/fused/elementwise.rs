@@ -1,15 +1,10 @@
 //! Activations on slices, forward and backward, spread over the threads.
 
-use super::attention::exp;
+use super::vector::{exp, sigmoid};
 use rayon::prelude::*;
 
 /// Values handled by one task: large enough to pay for its start, small enough to stay in a core's cache.
 const PIECE: usize = 8 * 1024;
-
-fn sigmoid(x: f32) -> f32 {
-    let small = exp(-x.abs()); // exp is made for arguments of at most 0
-    if x >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) }
-}
 
 /// `silu(a) * b`, the gate of Llama's feed-forward part.
 pub fn swiglu(a: &[f32], b: &[f32]) -> Vec<f32> {

@@ -6,6 +6,7 @@
 pub mod attention;
 pub mod elementwise;
 mod extension;
+pub mod vector;
 
 pub use attention::{AttentionLayout, HeadGroup, Rotary};
 pub use extension::{is_available, packed_attention, quick_gelu, swiglu, takes};
