@@ -28,7 +28,7 @@ struct Subject {
 fn main() {
     let folder = std::env::args().nth(1).expect("usage: inference_speed MODEL_FOLDER");
     let started = Instant::now();
-    let model = GmaiVl::from_folder(Path::new(&folder), &device::cpu()).unwrap();
+    let (model, _) = GmaiVl::map_folder(Path::new(&folder), &device::cpu()).unwrap();
     println!("{}", json!({ "name": "gmai", "load_seconds": started.elapsed().as_secs_f64() }));
     let mut subject = Subject { model, pixels: Vec::new(), input_ids: Vec::new(), features: None };
     for line in std::io::stdin().lock().lines() {

@@ -37,7 +37,7 @@ pub(crate) struct Loaded {
 impl Engine {
     /// Loads a checkpoint folder.
     pub fn open(folder: &Path) -> Result<Engine> {
-        let (model, checkpoint) = GmaiVl::from_folder_with_identity(folder, &device::default_device())?;
+        let (model, checkpoint) = GmaiVl::map_folder(folder, &device::default_device())?;
         let processor = Processor::from_folder(folder, model.config.num_image_tokens())?;
         let defaults = Defaults::from_folder(folder)?;
         let config = &model.config;

@@ -10,7 +10,7 @@ use crate::identity::Identity;
 use crate::layout::KeyLayout;
 use crate::parameter::Parameters;
 use crate::tensor_file::{TensorFile, write};
-use crate::weights::{Handle, Precision, StoredTensor, fill, find};
+use crate::weights::{Handle, Precision, Residence, StoredTensor, fill, find};
 use burn::tensor::Device;
 use safetensors::tensor::Dtype;
 use serde_json::{Value, json};
@@ -95,21 +95,24 @@ impl GmaiVl {
 
     /// Loads a checkpoint into the given number format. One tensor at a time: memory peaks at the loaded weights and some megabytes.
     pub fn from_folder_as(folder: &Path, precision: Precision, device: &Device) -> Result<GmaiVl> {
-        GmaiVl::read_folder(folder, precision, device, None)
+        GmaiVl::read_folder(folder, Residence::Copied(precision), device, None)
     }
 
-    /// [`GmaiVl::from_folder`], and what identifies the network: a hash of its config and of every parameter as stored, taken while
-    /// the files are read. It is the same however the tensors are divided into files and named in them.
-    pub fn from_folder_with_identity(folder: &Path, device: &Device) -> Result<(GmaiVl, String)> {
+    /// Opens a checkpoint for answering, as f32: what is stored as f32 stays in the mapped files, so that memory holds what is used, once for
+    /// all processes. The files may be replaced meanwhile, not written into.
+    ///
+    /// Also returns what identifies the network: a hash of its config and of every parameter as stored, taken while the files are
+    /// checked. It is the same however the tensors are divided into files and named in them.
+    pub fn map_folder(folder: &Path, device: &Device) -> Result<(GmaiVl, String)> {
         let mut identity = Identity::default();
-        let model = GmaiVl::read_folder(folder, Precision::F32, device, Some(&mut identity))?;
+        let model = GmaiVl::read_folder(folder, Residence::Mapped, device, Some(&mut identity))?;
         let name = identity.name(&model.config.to_text());
         Ok((model, name))
     }
 
     fn read_folder(
         folder: &Path,
-        precision: Precision,
+        residence: Residence,
         device: &Device,
         identity: Option<&mut Identity>,
     ) -> Result<GmaiVl> {
@@ -126,7 +129,7 @@ impl GmaiVl {
             head.check(folder, &files, layout)?;
         }
         let form = StoredForm { layout, files: stored_files(&files, layout, head), companions: companions(folder)? };
-        fill(&mut model, folder, &found, precision, device, identity)?;
+        fill(&mut model, folder, &found, residence, device, identity)?;
         model.form = Arc::new(form);
         Ok(model)
     }

@@ -2,7 +2,7 @@
 //!
 //! burn's own `Module` carries ids and device state with each parameter; the trainer here needs only names and tensors.
 
-use burn::tensor::{DType, Device, Gradients, Tensor, TensorData, bf16};
+use burn::tensor::{AllocationProperty, Bytes, DType, Device, Gradients, Tensor, TensorData, bf16};
 
 /// A parameter of any rank, borrowed from its module.
 pub enum ParameterMut<'a> {
@@ -65,6 +65,10 @@ impl ParameterMut<'_> {
         let (data, dtype) = match values {
             Resident::F32(values) => (TensorData::new(values, dims), DType::F32),
             Resident::Bf16(values) => (TensorData::new(values, dims), DType::BF16),
+            Resident::Mapped(bytes) => {
+                let bytes = Bytes::from_shared(bytes, AllocationProperty::File);
+                (TensorData::from_bytes(bytes, dims, DType::F32), DType::F32)
+            }
         };
         each_rank!(self, tensor => **tensor = Tensor::from_data(data, (device, dtype)))
     }
@@ -88,6 +92,8 @@ pub enum Resident {
     F32(Vec<f32>),
     /// Brain floats.
     Bf16(Vec<bf16>),
+    /// Single precision in a mapped file: little-endian, aligned.
+    Mapped(bytes::Bytes),
 }
 
 /// Something with named parameters.

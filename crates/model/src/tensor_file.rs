@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use burn::tensor::{bf16, f16};
+use bytes::Bytes;
 use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest header that is read, as in the safetensors library: 100 million bytes.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -19,9 +21,18 @@ const PIECE_BYTES: usize = 4 << 20;
 /// An open file whose header is sound: every tensor's bytes are there.
 pub struct TensorFile {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
     data_start: usize,
     metadata: Metadata,
+}
+
+/// A map that lives as long as a tensor reads from it.
+struct Mapped(Arc<Mmap>);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Values of a tensor, and whether all of them are numbers.
@@ -65,7 +76,7 @@ impl TensorFile {
                 other => other.to_string(),
             })
         })?;
-        Ok(TensorFile { path: path.to_owned(), map, data_start: 8 + header, metadata })
+        Ok(TensorFile { path: path.to_owned(), map: Arc::new(map), data_start: 8 + header, metadata })
     }
 
     /// Where the file lies.
@@ -87,6 +98,40 @@ impl TensorFile {
     pub fn bytes(&self, info: &TensorInfo) -> &[u8] {
         let (start, end) = info.data_offsets;
         &self.map[self.data_start + start..self.data_start + end]
+    }
+
+    /// The values of an f32 tensor where they lie in the file: memory is taken by what is touched, and shared between processes. `None`
+    /// for other types, and where the file places them so that they cannot be read in place.
+    pub fn mapped(&self, info: &TensorInfo) -> Option<Bytes> {
+        let (start, end) = info.data_offsets;
+        let in_place = cfg!(target_endian = "little")
+            && info.dtype == Dtype::F32
+            && start < end
+            && self.bytes(info).as_ptr().cast::<f32>().is_aligned();
+        in_place
+            .then(|| Bytes::from_owner(Mapped(self.map.clone())).slice(self.data_start + start..self.data_start + end))
+    }
+
+    /// Whether all values of a tensor are numbers; `on_bytes` sees its bytes in order. Hands the pages back.
+    ///
+    /// # Errors
+    /// A type that weights do not have.
+    pub fn check(&self, name: &str, info: &TensorInfo, on_bytes: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        if info.dtype != Dtype::F32 {
+            return Ok(self.values(name, info, |_| (), on_bytes)?.finite);
+        }
+        let mut finite = true;
+        let mut position = info.data_offsets.0 + self.data_start;
+        for piece in self.bytes(info).chunks(PIECE_BYTES) {
+            on_bytes(piece);
+            // Without an early end this is vector code: all exponent bits set is infinity or no number.
+            let broken =
+                piece.as_chunks::<4>().0.iter().filter(|b| u32::from_le_bytes(**b) >> 23 & 0xff == 0xff).count();
+            finite &= broken == 0;
+            self.release(position, piece.len());
+            position += piece.len();
+        }
+        Ok(finite)
     }
 
     /// The values of a tensor, each widened to f32 and handed to `narrow`; `on_bytes` sees the stored bytes in order, in pieces.

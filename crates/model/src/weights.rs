@@ -26,6 +26,15 @@ pub enum Precision {
     Bf16,
 }
 
+/// How parameters come from files into memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Residence {
+    /// As values of their own in this number format.
+    Copied(Precision),
+    /// As f32; values that are stored as f32 stay in the mapped file until they are changed.
+    Mapped,
+}
+
 /// Where each parameter's values lie.
 pub(crate) struct Found<'a> {
     places: BTreeMap<String, (&'a TensorFile, String)>,
@@ -35,7 +44,7 @@ pub(crate) struct Found<'a> {
 pub fn load(module: &mut impl Parameters, folder: &Path, files: &[PathBuf], device: &Device) -> Result<()> {
     let files: Vec<TensorFile> = files.iter().map(|path| TensorFile::open(path)).collect::<Result<_>>()?;
     let found = find(module, folder, &files, KeyLayout::default(), &|_| false, &[])?;
-    fill(module, folder, &found, Precision::F32, device, None)
+    fill(module, folder, &found, Residence::Copied(Precision::F32), device, None)
 }
 
 /// Finds every parameter of `module` in `files`. Missing, unexpected, doubled and misshapen tensors are listed together.
@@ -96,7 +105,7 @@ pub(crate) fn fill(
     module: &mut impl Parameters,
     folder: &Path,
     found: &Found<'_>,
-    precision: Precision,
+    residence: Residence,
     device: &Device,
     mut identity: Option<&mut Identity>,
 ) -> Result<()> {
@@ -107,12 +116,18 @@ pub(crate) fn fill(
         let info = file.info(key).expect("found in this file");
         let mut tensor = identity.as_deref_mut().map(|identity| identity.tensor(name, &info.shape, info.dtype));
         let mut on_bytes = |bytes: &[u8]| tensor.iter_mut().for_each(|tensor| tensor.update(bytes));
-        let read = match precision {
-            Precision::F32 => file.values(key, info, |value| value, &mut on_bytes).map(|read| {
-                parameter.replace(Resident::F32(read.values), device);
-                read.finite
+        let read = match residence {
+            Residence::Mapped if file.mapped(info).is_some() => file.check(key, info, &mut on_bytes).inspect(|_| {
+                let bytes = file.mapped(info).expect("asked just now");
+                parameter.replace(Resident::Mapped(bytes), device);
             }),
-            Precision::Bf16 => file.values(key, info, bf16::from_f32, &mut on_bytes).map(|read| {
+            Residence::Mapped | Residence::Copied(Precision::F32) => {
+                file.values(key, info, |value| value, &mut on_bytes).map(|read| {
+                    parameter.replace(Resident::F32(read.values), device);
+                    read.finite
+                })
+            }
+            Residence::Copied(Precision::Bf16) => file.values(key, info, bf16::from_f32, &mut on_bytes).map(|read| {
                 parameter.replace(Resident::Bf16(read.values), device);
                 read.finite
             }),

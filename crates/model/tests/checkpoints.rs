@@ -351,3 +351,47 @@ fn a_stored_copy_of_a_tied_head_must_equal_the_embedding() {
     rewrite(folder.path(), |tensors| tensors.get_mut("language_model.output.weight").unwrap().values[0] += 1.0);
     assert!(refused(folder.path()).contains("tie_word_embeddings"));
 }
+
+#[test]
+fn a_mapped_checkpoint_answers_the_same_and_its_files_stay_as_they_are() {
+    let folder = saved(&tiny_json());
+    let path = folder.path().join("model.safetensors");
+    let before = std::fs::read(&path).unwrap();
+    let copied = GmaiVl::from_folder(folder.path(), &device::cpu()).unwrap();
+    let (mut mapped, identity) = GmaiVl::map_folder(folder.path(), &device::cpu()).unwrap();
+    assert_eq!(logits(&mapped), logits(&copied));
+    // Another division into files, the same network.
+    let shards = tempfile::tempdir().unwrap();
+    fresh(&tiny_json(), 3).save_sharded(shards.path(), 200_000).unwrap();
+    assert!(shards.path().join("model.safetensors.index.json").exists());
+    assert_eq!(GmaiVl::map_folder(shards.path(), &device::cpu()).unwrap().1, identity);
+    // Saved over itself while it is mapped, and changed in place: neither reaches the file before it is saved.
+    mapped.save(folder.path()).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    let table = &mut mapped.language_model.model.tok_embeddings.weight;
+    *table = table.clone() * 0.0 + 1.0;
+    assert_ne!(logits(&mapped), logits(&copied));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    mapped.save(folder.path()).unwrap();
+    assert_ne!(GmaiVl::map_folder(folder.path(), &device::cpu()).unwrap().1, identity);
+}
+
+#[test]
+fn a_mapped_checkpoint_with_values_out_of_place_or_no_numbers_is_read_or_refused() {
+    let folder = saved(&tiny_json());
+    let path = folder.path().join("model.safetensors");
+    let whole = GmaiVl::from_folder(folder.path(), &device::cpu()).unwrap();
+    // One byte more in the header: no value is aligned any more.
+    let bytes = std::fs::read(&path).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) + 1;
+    let shifted =
+        [&header.to_le_bytes()[..], &bytes[8..7 + header as usize], b" ", &bytes[7 + header as usize..]].concat();
+    std::fs::write(&path, shifted).unwrap();
+    let (mapped, _) = GmaiVl::map_folder(folder.path(), &device::cpu()).unwrap();
+    assert_eq!(logits(&mapped), logits(&whole));
+    rewrite(folder.path(), |tensors| {
+        tensors.get_mut("language_model.output.weight").unwrap().values[5] = f32::NEG_INFINITY;
+    });
+    let error = GmaiVl::map_folder(folder.path(), &device::cpu()).expect_err("refused").to_string();
+    assert!(error.contains("language_model.output.weight"), "{error}");
+}
