@@ -299,6 +299,10 @@ fn gguf_files_hold_the_sizes_and_the_rows_in_llama_cpps_order() {
     assert_eq!(vision.keys["clip.vision.block_count"], "3");
     assert_eq!(vision.tensors["v.patch_embd.weight"].1, [2, 2, 3, 8]);
     assert!(!vision.tensors.contains_key("v.post_ln.weight"));
+    // What clip.cpp before May 2025 needs: a description, and the first matrix (8 to 12) under the second's name.
+    assert!(vision.keys.contains_key("general.description"));
+    assert_eq!(vision.tensors["v.blk.0.ffn_down.weight"].1, [8, 12]);
+    assert_eq!(vision.tensors["v.blk.0.ffn_up.weight"].1, [12, 8]);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use crate::gguf::quantize::{Number, Outtype};
 use crate::gguf::writer::{File, Source, Tensor, Value};
 use crate::shapes::{Fields, Vision, unsupported};
 
-/// Parts of a block: Hugging Face's name, clip.cpp's.
+/// Parts of a block: Hugging Face's name, clip.cpp's. Its first converter called the feed-forward part's first matrix `down` and its second `up`; files
+/// of LLaVA have been written so ever since. clip.cpp before May 2025 reads nothing else, later ones turn them round where the sizes tell.
 const BLOCK_NAMES: [(&str, &str); 8] = [
     ("layer_norm1", "ln1"),
     ("self_attn.q_proj", "attn_q"),
@@ -15,8 +16,8 @@ const BLOCK_NAMES: [(&str, &str); 8] = [
     ("self_attn.v_proj", "attn_v"),
     ("self_attn.out_proj", "attn_out"),
     ("layer_norm2", "ln2"),
-    ("mlp.fc1", "ffn_up"),
-    ("mlp.fc2", "ffn_down"),
+    ("mlp.fc1", "ffn_down"),
+    ("mlp.fc2", "ffn_up"),
 ];
 
 /// Everything outside of blocks. The norm after the last block is not written: features are taken before it.
@@ -41,6 +42,8 @@ pub fn file(model: &Model<'_>, notes: &mut Vec<String>) -> Result<File> {
         return Err(unsupported("vision_feature_select_strategy", strategy, reason));
     }
     let mut file = model.begin("clip", "mmproj");
+    // clip.cpp before May 2025 does not load a file without a description.
+    file.text("general.description", "vision encoder and projector of a LLaVA");
     file.key("clip.has_vision_encoder", Value::Bool(true));
     file.key("clip.has_text_encoder", Value::Bool(false));
     file.key("clip.has_llava_projector", Value::Bool(true));
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn names_are_clip_cpps_and_what_it_does_not_read_has_none() {
         let name = |stored: &str| converted_name(&format!("vision_tower.vision_model.{stored}"), 3);
-        assert_eq!(name("encoder.layers.2.mlp.fc1.bias").as_deref(), Some("v.blk.2.ffn_up.bias"));
+        assert_eq!(name("encoder.layers.2.mlp.fc1.bias").as_deref(), Some("v.blk.2.ffn_down.bias"));
         assert_eq!(name("encoder.layers.3.mlp.fc1.bias"), None);
         assert_eq!(name("post_layernorm.weight"), None);
         assert_eq!(name("embeddings.class_embedding").as_deref(), Some("v.class_embd"));
