@@ -4,13 +4,14 @@ use super::view::View;
 use crate::layers::Linear;
 use gemm::Parallelism;
 use rayon::prelude::*;
+use wide::f32x8;
 
 /// Up to this many rows each output is a dot product: the time is that of reading the weights once, and a row's numbers are the same
 /// however many stand beside it. Beyond, packing the weights for a matrix product pays.
 pub(crate) const FEW_ROWS: usize = 16;
 
-/// Running sums of a dot product: two registers of eight.
-const LANES: usize = 16;
+/// Weight rows that a task reads side by side, so that no sum waits for the one before it.
+const WEIGHT_ROWS: usize = 4;
 
 /// Weights read by one task, bytes: long enough to pay for its start.
 const TASK_BYTES: usize = 128 << 10;
@@ -130,7 +131,7 @@ fn few_rows(parts: &[&HostLinear], x: &[f32], inputs: usize, out: &mut [f32], wi
     let rows: Vec<&[f32]> = x.chunks_exact(inputs).collect();
     // Outputs lie together while they are made, so that tasks own runs of memory: [sum of O, N].
     let mut columns = vec![0.0; width * num_rows];
-    let per_task = (TASK_BYTES / (inputs * size_of::<f32>())).clamp(1, 512);
+    let per_task = (TASK_BYTES / (inputs * size_of::<f32>())).clamp(1, 512).next_multiple_of(WEIGHT_ROWS);
     let mut tasks = Vec::new();
     let mut rest = columns.as_mut_slice();
     for part in parts {
@@ -140,7 +141,7 @@ fn few_rows(parts: &[&HostLinear], x: &[f32], inputs: usize, out: &mut [f32], wi
     }
     tasks.into_par_iter().for_each(|(part, first, own)| {
         let weight = &part.weight.values()[first * inputs..];
-        for (own, weight) in own.chunks_exact_mut(num_rows).zip(weight.chunks_exact(inputs)) {
+        for (own, weight) in own.chunks_mut(WEIGHT_ROWS * num_rows).zip(weight.chunks(WEIGHT_ROWS * inputs)) {
             dots(weight, &rows, own);
         }
         if let Some(bias) = &part.bias {
@@ -158,55 +159,55 @@ fn few_rows(parts: &[&HostLinear], x: &[f32], inputs: usize, out: &mut [f32], wi
     }
 }
 
-/// The dot product of `weight` with each row.
-fn dots(weight: &[f32], rows: &[&[f32]], out: &mut [f32]) {
-    let mut index = 0;
-    while index + 4 <= rows.len() {
-        let four = [rows[index], rows[index + 1], rows[index + 2], rows[index + 3]];
-        out[index..index + 4].copy_from_slice(&dots_of(weight, four));
-        index += 4;
+/// Dot products of up to [`WEIGHT_ROWS`] rows of weights with all rows: `[weight rows, N]`.
+fn dots(weights: &[f32], rows: &[&[f32]], out: &mut [f32]) {
+    let (inputs, num_rows) = (rows[0].len(), rows.len());
+    if out.len() < WEIGHT_ROWS * num_rows {
+        for (weight, out) in weights.chunks_exact(inputs).zip(out.chunks_exact_mut(num_rows)) {
+            rows.iter().zip(out).for_each(|(row, out)| [[*out]] = tile([weight], [row]));
+        }
+        return;
     }
-    for (row, out) in rows[index..].iter().zip(&mut out[index..]) {
-        [*out] = dots_of(weight, [row]);
+    let weight = |index: usize| &weights[index * inputs..][..inputs];
+    let weights = [weight(0), weight(1), weight(2), weight(3)];
+    let mut index = 0;
+    while index + 2 <= num_rows {
+        let sums = tile(weights, [rows[index], rows[index + 1]]);
+        for (own, sums) in out.chunks_exact_mut(num_rows).zip(sums) {
+            own[index..index + 2].copy_from_slice(&sums);
+        }
+        index += 2;
+    }
+    if index < num_rows {
+        let sums = tile(weights, [rows[index]]);
+        out.chunks_exact_mut(num_rows).zip(sums).for_each(|(own, [sum])| own[index] = sum);
     }
 }
 
-/// Dot products with `R` rows at a time; each is summed in the same order whatever `R` is.
+/// Dot products of `W` rows with `R` rows. Each is summed in the same order, eight lanes and then the rest, whatever `W` and `R` are.
 #[inline(always)]
-fn dots_of<const R: usize>(weight: &[f32], rows: [&[f32]; R]) -> [f32; R] {
-    let mut sums = [[0.0f32; LANES]; R];
-    let (weights, weight_rest) = weight.as_chunks::<LANES>();
-    let chunks = rows.map(|row| row.as_chunks::<LANES>());
-    for (index, weight) in weights.iter().enumerate() {
-        for (sums, (chunks, _)) in sums.iter_mut().zip(&chunks) {
-            let row = &chunks[index];
-            for lane in 0..LANES {
-                sums[lane] = weight[lane].mul_add(row[lane], sums[lane]);
+fn tile<const W: usize, const R: usize>(weights: [&[f32]; W], rows: [&[f32]; R]) -> [[f32; R]; W] {
+    let len = rows[0].len();
+    let weight_lanes = weights.map(|weight| weight[..len].as_chunks::<8>());
+    let row_lanes = rows.map(|row| row[..len].as_chunks::<8>());
+    let mut sums = [[f32x8::ZERO; R]; W];
+    for index in 0..len / 8 {
+        let row = row_lanes.map(|(lanes, _)| f32x8::new(lanes[index]));
+        for (sums, (lanes, _)) in sums.iter_mut().zip(&weight_lanes) {
+            let weight = f32x8::new(lanes[index]);
+            for (sum, row) in sums.iter_mut().zip(row) {
+                *sum = weight.mul_add(row, *sum);
             }
         }
     }
-    let mut out = [0.0; R];
-    for (out, (sums, (_, rest))) in out.iter_mut().zip(sums.iter().zip(&chunks)) {
-        let mut tail = 0.0f32;
-        for (weight, value) in weight_rest.iter().zip(*rest) {
-            tail = weight.mul_add(*value, tail);
+    let mut out = [[0.0; R]; W];
+    for ((out, sums), (_, weight_rest)) in out.iter_mut().zip(sums).zip(&weight_lanes) {
+        for ((out, sum), (_, row_rest)) in out.iter_mut().zip(sums).zip(&row_lanes) {
+            let rest = weight_rest.iter().zip(*row_rest).fold(0.0, |sum: f32, (a, b)| a.mul_add(*b, sum));
+            *out = sum.reduce_add() + rest;
         }
-        *out = sum_lanes(sums) + tail;
     }
     out
-}
-
-/// Lanes in pairs, halves on halves.
-fn sum_lanes(lanes: &[f32; LANES]) -> f32 {
-    let mut lanes = *lanes;
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]
