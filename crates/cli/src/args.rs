@@ -89,6 +89,12 @@ pub struct CurateArguments {
     /// Replace one value of the config, e.g. `dataset.seed=3`. May be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub overrides: Vec<String>,
+    /// Say how many calls, tokens and how much money [author] of the config will take; nothing is asked and nothing is made.
+    #[arg(long)]
+    pub author_dry_run: bool,
+    /// File of every call to the endpoint of [author] and its reply; what stands there is not asked again. Default: author.jsonl in DIR.
+    #[arg(long, value_name = "FILE")]
+    pub author_ledger: Option<PathBuf>,
 }
 
 /// Commands on a dataset folder.

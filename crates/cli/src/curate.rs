@@ -1,6 +1,7 @@
 //! `gmai curate`: annotated datasets to image-text pairs.
 
 use crate::args::CurateArguments;
+use crate::author;
 use crate::dataset::stats_lines;
 use crate::environment;
 use crate::output::Output;
@@ -13,18 +14,39 @@ use std::path::Path;
 
 /// Runs the command.
 pub fn run(arguments: &CurateArguments, output: Output) -> Result<()> {
-    let manifest = make(&arguments.config, &arguments.out, &arguments.overrides, output)?;
+    let job = job(&arguments.config, &arguments.out, &arguments.overrides)?;
+    if arguments.author_dry_run {
+        return author::dry_run(&job, output);
+    }
+    let manifest = carry_out(&job, arguments.author_ledger.as_deref(), output)?;
     output.line(format!("next: gmai dataset sample {} --out out/samples", arguments.out.display()))?;
     output.document(&manifest)
 }
 
 /// Makes the dataset and shows what came of it.
 pub fn make(config: &Path, out: &Path, replaced: &[String], output: Output) -> Result<Manifest> {
+    carry_out(&job(config, out, replaced)?, None, output)
+}
+
+/// What is to be done, with `--set` put into the config.
+fn job(config: &Path, out: &Path, replaced: &[String]) -> Result<Job> {
     let mut job = Job::from_file(config, environment::variables(), out)?;
     job.config_text = overrides::apply(&job.config_text, replaced).with_context(|| config.display().to_string())?;
+    Ok(job)
+}
+
+fn carry_out(job: &Job, ledger: Option<&Path>, output: Output) -> Result<Manifest> {
+    let out = &job.out;
     let mut bars = Bars::default();
-    let Summary { manifest, outcome } = gmai_curate::run(&job, &mut |progress| bars.show(progress))?;
+    let mut model = author::Model::of(job, ledger)?;
+    let Summary { manifest, outcome } = match &mut model {
+        Some(model) => gmai_curate::run_with_author(job, model.responder(), &mut |progress| bars.show(progress))?,
+        None => gmai_curate::run(job, &mut |progress| bars.show(progress))?,
+    };
     drop(bars);
+    for line in model.iter().flat_map(|model| model.lines(&manifest)) {
+        output.line(line)?;
+    }
     if outcome == Outcome::AlreadyThere {
         output.line(format!("{} holds this dataset already; nothing was written", out.display()))?;
     }

@@ -12,6 +12,11 @@ pub fn shared_folder() -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from("../shared")).filter(|folder| folder.join("data").is_dir()))
 }
 
+/// The value of a variable that a config names, e.g. the one that holds an endpoint's key.
+pub fn named(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 /// What `${NAME}` stands for in configs: every variable whose value is text, and `GMAI_SHARED` even where only `../shared` exists.
 pub fn variables() -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = std::env::vars_os()

@@ -9,6 +9,7 @@
 
 mod ablation;
 mod args;
+mod author;
 mod chat;
 mod convert;
 mod curate;

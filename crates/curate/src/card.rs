@@ -9,7 +9,8 @@ const LIMITS: &str = "\
 - Burned-in text (names, dates, callipers) is **not** looked for: pictures are stored as the sources have them.
 - File metadata (EXIF, comments, DICOM headers) is not stored. Paths in `provenance` are the sources' own and may hold identifiers.
 - Patients are pseudonyms: hashes keyed by the seed. Whoever knows seed and identifiers can find them again.
-- All text but that of generator `source` was written from templates and states what the annotation says, right or wrong.
+- Text of generator `template:...` states what the annotation says, right or wrong. Text of generator `model:...` was written by a language model and
+  checked against the annotation by rules; what the rules do not see may still be wrong. Text of generator `source` is people's.
 - The split keeps patients, equal files and nearly equal pictures on one side. Where no patient is known, the file stands for one:
   different pictures of the same person may then lie on both sides.
 - Not for use in care. Licences differ by source: see below before you share the data or a model made from them.
@@ -47,6 +48,7 @@ pub(crate) fn card(config: &Config, counts: &Counts, sources: &[SourceSummary]) 
             source.pairs
         );
     }
+    text += &authored(sources);
     text += "\n## Left out\n\n| source | what | reason | count |\n|---|---|---|---|\n";
     for source in sources {
         for (what, tally) in [("images", &source.images), ("annotations", &source.annotations)] {
@@ -54,6 +56,32 @@ pub(crate) fn card(config: &Config, counts: &Counts, sources: &[SourceSummary]) 
         }
     }
     text + "\n## What to know\n\n" + LIMITS
+}
+
+/// How texts by a language model fared, where there are any.
+fn authored(sources: &[SourceSummary]) -> String {
+    let written: Vec<_> = sources.iter().filter_map(|source| Some((source, source.authored.as_ref()?))).collect();
+    if written.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## Texts by a language model\n\nEach was checked against the annotation; rows name the model in `generator`. \
+        Rules count replies, all attempts together.\n\n| source | asked | passed | at once | quarantined | unanswered | broken rules |\n|---|---|---|---|---|---|---|\n"
+        .to_string();
+    for (source, account) in written {
+        let percent = |part: u64| format!("{part} ({:.1} %)", 100.0 * part as f64 / account.asked.max(1) as f64);
+        let rules: Vec<String> = account.broken_rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+        text += &format!(
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
+            cell(&source.facts.name),
+            account.asked,
+            percent(account.passed),
+            percent(account.passed_at_once),
+            account.quarantined,
+            account.unanswered,
+            rules.join(", ")
+        );
+    }
+    text
 }
 
 /// Text that does not end a table cell.

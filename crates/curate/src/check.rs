@@ -41,6 +41,15 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<()> {
     let share = config.instruct.chinese_share;
     checker.demand((0.0..=1.0).contains(&share), "instruct.chinese_share", "must lie between 0 and 1")?;
     checker.demand(!config.instruct.languages.is_empty(), "instruct.languages", "name at least one of en, zh")?;
+    let speaks = config.instruct.languages.iter().all(|language| *language != gmai_schema::Language::Ja);
+    checker.demand(
+        speaks,
+        "instruct.languages",
+        "templates are written in en and zh; Japanese is written by [author]",
+    )?;
+    if let Some((key, reason)) = config.author.as_ref().and_then(crate::author::Options::defect) {
+        return Err(checker.refuse(key, reason));
+    }
     checker.demand(!config.sources.is_empty(), "source", "there must be at least one [[source]]")?;
     let mut names = BTreeSet::new();
     for source in &config.sources {

@@ -2,7 +2,7 @@
 
 use crate::kind::Kind;
 use crate::pattern::Pattern;
-use crate::{Error, Result, instruct};
+use crate::{Error, Result, author, instruct};
 use gmai_schema::{Department, Modality, Task, Term};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,9 @@ pub struct Config {
     /// How texts are written.
     #[serde(default)]
     pub instruct: instruct::Options,
+    /// Texts by a language model, beside those of templates.
+    #[serde(default)]
+    pub author: Option<author::Options>,
     /// The sources, in the order in which their rows are written.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,

@@ -45,6 +45,22 @@ pub enum Error {
     /// The dataset folder cannot be written or read.
     #[error(transparent)]
     Shard(#[from] gmai_shard::Error),
+    /// A prompt template cannot be used.
+    #[error("template {name}: {reason}; docs/author.md tells what templates are given")]
+    Template {
+        /// Name of the template, or its file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The model that writes texts failed for good.
+    #[error(
+        "texts by a language model: {reason}\nnothing that was answered is lost: the same command goes on from there"
+    )]
+    Author {
+        /// What the model's side said.
+        reason: String,
+    },
     /// The folder holds a dataset made from something else.
     #[error(
         "{folder}: holds a finished dataset made from {difference}; choose another --out, or delete this folder to make it anew"

@@ -9,17 +9,20 @@
 //! picture.rs         what is stored of a picture; metadata.rs takes file metadata out
 //! similarity.rs      which pictures are the same; split.rs, which records stay together and on which side
 //! instruct/          records to conversations
+//! author/            records to conversations by a language model; verify/, is what it wrote true to the annotation
 //! run.rs             all of it in order; ledger.rs accounts for every input; card.rs writes the data card
 //! inventory/         what lies in a folder, before any config is written
 //! ```
 //! Every input ends as pairs, as a counted skip or as a quarantine line, and [`run`] fails when the sums do not add up.
 //! Nothing depends on directory order, on the number of workers, on the clock or on the network.
 
+pub mod author;
 pub mod config;
 pub mod instruct;
 pub mod inventory;
 pub mod kind;
 pub mod pattern;
+pub mod verify;
 
 mod card;
 mod check;
@@ -41,7 +44,7 @@ mod table;
 
 pub use config::Config;
 pub use error::Error;
-pub use run::{Job, Outcome, Summary, run};
+pub use run::{Job, Outcome, SourceRecords, Summary, estimate, records, run, run_with_author};
 
 /// What functions of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,5 +1,6 @@
 //! A curate run in order: list, read, compare, split, write, account.
 
+use crate::author::{self, Author, Estimate, Subject, Templates};
 use crate::config::{Config, Source};
 use crate::inputs::{Inputs, hash_of};
 use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
@@ -11,7 +12,7 @@ use crate::spool::{Spool, Spooled};
 use crate::table::{RowId, Tables};
 use crate::{Error, Result, card, check, instruct, labels, split};
 use gmai_imaging::Limits;
-use gmai_schema::{Conversation, Modality, Progress, Record, SourceFacts, Split};
+use gmai_schema::{Conversation, Modality, Progress, Record, Responder, SourceFacts, Split};
 use gmai_shard::{Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +59,12 @@ pub struct Summary {
 }
 
 impl Job {
+    /// The prompt templates: the config's own folder, where it names one.
+    fn templates(&self, options: &author::Options) -> Result<Templates> {
+        let beside = self.config_path.parent().unwrap_or(Path::new(""));
+        Templates::load(options.templates.as_ref().map(|folder| beside.join(folder)).as_deref())
+    }
+
     /// A job that reads its config from a file.
     pub fn from_file(config_path: &Path, variables: BTreeMap<String, String>, out: &Path) -> Result<Job> {
         let config_text = std::fs::read_to_string(config_path).map_err(Error::io(config_path))?;
@@ -68,7 +75,98 @@ impl Job {
 /// Makes a dataset folder from a config.
 ///
 /// Interrupted runs leave no manifest and are begun anew; a finished folder is recognised by config, inputs and program.
+///
+/// # Errors
+/// Also when the config asks for texts by a language model: see [`run_with_author`].
 pub fn run(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> {
+    make(job, None, on_progress)
+}
+
+/// Like [`run`], with the model that `[author]` of the config asks for.
+pub fn run_with_author(
+    job: &Job,
+    responder: &mut dyn Responder,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Summary> {
+    make(job, Some(responder), on_progress)
+}
+
+/// The records of one source, as a run would use them.
+#[derive(Debug, Clone)]
+pub struct SourceRecords {
+    /// What holds for the source.
+    pub facts: SourceFacts,
+    /// Its records with their side of the split, in the order of a run.
+    pub records: Vec<(Record, Split)>,
+}
+
+/// Reads every record that a run would use. Makes nothing; pictures pass through a file in the dataset folder, which is removed.
+pub fn records(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<SourceRecords>> {
+    let config = Config::parse(&job.config_path, &job.config_text)?.resolved(&job.config_path, &job.variables)?;
+    check::check(&config, &job.config_path)?;
+    let inputs = list_inputs(&config, on_progress)?;
+    let folder = job.out.join("records.partial");
+    let was_there = job.out.is_dir();
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let mut spool = Spool::create(&folder)?;
+    let limits = Limits::default();
+    let mut read = Vec::new();
+    for (source, inputs) in config.sources.iter().zip(&inputs) {
+        let folder = Folder { source, inputs, limits: &limits, config: &job.config_path };
+        read.push(read_source(&config, &folder, &mut spool, on_progress)?);
+    }
+    drop(spool);
+    let made = if was_there { &folder } else { &job.out };
+    std::fs::remove_dir_all(made).map_err(Error::io(made))?;
+    let splits = compare(&config, &mut read, on_progress);
+    let sources = config.sources.iter().zip(read).zip(splits);
+    let collect = |((source, read), splits): ((&Source, ReadSource), Vec<Split>)| SourceRecords {
+        facts: source_facts(source, &read.entries),
+        records: read
+            .entries
+            .into_iter()
+            .zip(splits)
+            .filter(|(entry, _)| matches!(entry.fate, Fate::Keep))
+            .map(|(entry, split)| (entry.record, split))
+            .collect(),
+    };
+    Ok(sources.map(collect).collect())
+}
+
+/// What `[author]` of the config will ask a model for. Reads all pictures, asks nothing and makes nothing.
+pub fn estimate(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Estimate> {
+    let config = Config::parse(&job.config_path, &job.config_text)?;
+    let Some(options) = &config.author else { return Err(no_author(job)) };
+    let templates = job.templates(options)?;
+    let mut estimate = Estimate { sources: Vec::new(), attempts: options.attempts };
+    for SourceRecords { facts, records } in records(job, on_progress)? {
+        let chosen = records.iter().filter(|(_, split)| options.splits.contains(split)).map(|(record, _)| record);
+        estimate.sources.push(author::estimate_source(&facts.name, &facts, chosen, &templates, options)?);
+    }
+    Ok(estimate)
+}
+
+fn no_author(job: &Job) -> Error {
+    Error::ConfigValue {
+        path: job.config_path.clone(),
+        key: "author".to_string(),
+        reason: "the config has no [author]; docs/author.md tells what stands there".to_string(),
+    }
+}
+
+/// Whether a language model is asked about a record.
+fn is_written_about(entry: &Entry, split: Split, options: &author::Options) -> bool {
+    matches!(entry.fate, Fate::Keep) && options.splits.contains(&split)
+}
+
+/// What holds for a source, given what was read of it.
+fn source_facts(source: &Source, entries: &[Entry]) -> SourceFacts {
+    let modalities: BTreeSet<Modality> = entries.iter().filter_map(|entry| entry.record.modality).collect();
+    let department = labels::main_department(source).expect("check.rs demands a department");
+    labels::facts(source, modalities.into_iter().collect(), department)
+}
+
+fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> {
     let config = Config::parse(&job.config_path, &job.config_text)?.resolved(&job.config_path, &job.variables)?;
     check::check(&config, &job.config_path)?;
     let inputs = list_inputs(&config, on_progress)?;
@@ -78,6 +176,17 @@ pub fn run(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> 
     if let Some(manifest) = identity.find(&job.out)? {
         return Ok(Summary { manifest, outcome: Outcome::AlreadyThere });
     }
+    let templates = config.author.as_ref().map(|options| job.templates(options)).transpose()?;
+    let mut author = match (&config.author, &templates, responder) {
+        (Some(options), Some(templates), Some(responder)) => {
+            Some(Author { options, templates, responder, account: Default::default(), quarantined: Vec::new() })
+        }
+        (Some(_), _, _) => {
+            let reason = "the config asks for texts by a language model, but none was given".to_string();
+            return Err(Error::Author { reason });
+        }
+        (None, ..) => None,
+    };
     let mut writer = Writer::create(&job.out, WriterOptions::default())?;
     let mut spool = Spool::create(&job.out)?;
     let limits = Limits::default();
@@ -93,7 +202,8 @@ pub fn run(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> 
         Writing { options: text_options(&config, &read), total: read.iter().map(|s| s.entries.len() as u64).sum() };
     let mut done = 0;
     for ((source, read), splits) in config.sources.iter().zip(read).zip(splits) {
-        let mut step = Step { writer: &mut writer, spool: &mut spool, counts: &mut counts, done: &mut done };
+        let (writer, spool, counts, done) = (&mut writer, &mut spool, &mut counts, &mut done);
+        let mut step = Step { writer, spool, counts, done, author: author.as_mut() };
         sources.push(writing.write_source(source, read, &splits, &mut step, on_progress)?);
     }
     drop(spool);
@@ -305,7 +415,8 @@ struct Writing {
 }
 
 /// Where rows go.
-struct Step<'a> {
+struct Step<'a, 'b> {
+    author: Option<&'a mut Author<'b>>,
     writer: &'a mut Writer,
     spool: &'a mut Spool,
     counts: &'a mut Counts,
@@ -323,15 +434,13 @@ impl Writing {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<SourceSummary> {
         let ReadSource { entries, items, tables, mut ledger } = read;
-        let modalities: BTreeSet<Modality> = entries.iter().filter_map(|entry| entry.record.modality).collect();
-        let department = labels::main_department(source).expect("check.rs demands a department");
-        let facts = labels::facts(source, modalities.into_iter().collect(), department);
+        let facts = source_facts(source, &entries);
         let uncounted = SourceFacts { regions_exhaustive: false, ..facts.clone() };
         let mut used_items = BTreeSet::new();
         let mut pairs = 0;
         let numbered: Vec<(&Entry, Split)> = entries.iter().zip(splits.iter().copied()).collect();
         for chunk in numbered.chunks(RECORDS_PER_STEP) {
-            let texts: Vec<Vec<Conversation>> = chunk
+            let mut texts: Vec<Vec<Conversation>> = chunk
                 .par_iter()
                 .map(|(entry, _)| match entry.fate {
                     Fate::Keep => {
@@ -341,6 +450,10 @@ impl Writing {
                     _ => Vec::new(),
                 })
                 .collect();
+            write_by_model(chunk, [&facts, &uncounted], &mut texts, step, &mut |done, total| {
+                let phase = format!("texts by a model, {}", source.name);
+                on_progress(Progress { phase, done, total, note: String::new() });
+            })?;
             for ((entry, split), texts) in chunk.iter().zip(texts) {
                 pairs += texts.len() as u64;
                 if settle(entry, texts.is_empty(), &mut ledger) {
@@ -360,12 +473,48 @@ impl Writing {
         }
         settle_annotations(&items, &used_items, tables, &mut ledger);
         ledger.check(&source.name)?;
-        for line in ledger.quarantined(&source.name) {
+        let (authored, mut lines) = match &mut step.author {
+            Some(author) => (Some(std::mem::take(&mut author.account)), std::mem::take(&mut author.quarantined)),
+            None => (None, Vec::new()),
+        };
+        lines.extend(ledger.quarantined(&source.name));
+        for line in lines {
             step.writer.quarantine(&line)?;
         }
         let kind = source.kind.key().to_string();
-        Ok(SourceSummary { facts, kind, images: ledger.images, annotations: ledger.annotations, pairs })
+        Ok(SourceSummary { facts, kind, images: ledger.images, annotations: ledger.annotations, pairs, authored })
     }
+}
+
+/// Adds the texts of a language model to those of templates. `facts` are those of sound records and of records in which nothing may be counted.
+fn write_by_model(
+    chunk: &[(&Entry, Split)],
+    facts: [&SourceFacts; 2],
+    texts: &mut [Vec<Conversation>],
+    step: &mut Step,
+    on_done: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    let Some(author) = &mut step.author else { return Ok(()) };
+    let options = author.options;
+    let chosen: Vec<usize> =
+        (0..chunk.len()).filter(|index| is_written_about(chunk[*index].0, chunk[*index].1, options)).collect();
+    let mut done = 0;
+    for batch in chosen.chunks(options.batch) {
+        let mut subjects = Vec::with_capacity(batch.len());
+        for index in batch {
+            let entry = chunk[*index].0;
+            let wanted = author::plan(&entry.record, options);
+            let picture = step.spool.get(&entry.picture)?;
+            let facts = if entry.incomplete { facts[1] } else { facts[0] };
+            subjects.push(Subject { record: &entry.record, facts, picture, wanted });
+        }
+        for (index, written) in batch.iter().zip(author.write(&subjects)?) {
+            texts[*index].extend(written);
+        }
+        done += batch.len() as u64;
+        on_done(done, chosen.len() as u64);
+    }
+    Ok(())
 }
 
 /// Accounts for one record; whether it is used.

@@ -193,6 +193,7 @@ pub fn option_texts(question: &Question) -> Vec<String> {
         (Quiz::MultipleChoice { options, .. }, _) => options.clone(),
         (Quiz::YesNo { .. }, Language::En) => vec!["Yes".to_string(), "No".to_string()],
         (Quiz::YesNo { .. }, Language::Zh) => vec!["是".to_string(), "否".to_string()],
+        (Quiz::YesNo { .. }, Language::Ja) => vec!["はい".to_string(), "いいえ".to_string()],
         (Quiz::Open { .. }, _) => Vec::new(),
     }
 }

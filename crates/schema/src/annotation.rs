@@ -27,11 +27,12 @@ impl Term {
         Term { en: en.into(), zh: None }
     }
 
-    /// The name in `language`, if there is one.
+    /// The name in `language`, if there is one. Sources give no Japanese names; the text checks have their own vocabulary for them.
     pub fn text(&self, language: Language) -> Option<&str> {
         match language {
             Language::En => Some(&self.en),
             Language::Zh => self.zh.as_deref(),
+            Language::Ja => None,
         }
     }
 }

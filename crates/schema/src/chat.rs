@@ -71,6 +71,8 @@ pub struct ChatRequest {
     pub sampling: Sampling,
     /// Texts that end the reply where they would begin; they are not part of it.
     pub stop: Vec<String>,
+    /// JSON schema, as text, that the reply shall follow. Who cannot enforce it answers freely: the caller reads the reply with care.
+    pub reply_schema: Option<String>,
     /// How many likeliest tokens are told for each place of the reply; `None` tells no single tokens.
     pub top_log_probabilities: Option<usize>,
 }

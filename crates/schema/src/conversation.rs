@@ -49,6 +49,7 @@ pub fn letter_instruction(language: Language) -> &'static str {
     match language {
         Language::En => "Answer with the option's letter from the given choices directly.",
         Language::Zh => "请直接回答选项字母。",
+        Language::Ja => "選択肢の記号だけで答えてください。",
     }
 }
 
@@ -57,6 +58,7 @@ pub fn short_answer_instruction(language: Language) -> &'static str {
     match language {
         Language::En => " Answer with a short phrase.",
         Language::Zh => "请用简短的词语回答。",
+        Language::Ja => "短い語句で答えてください。",
     }
 }
 

@@ -264,9 +264,8 @@ impl<'a> BatchReader<'a> {
             department: self.member(row, "department", Department::from_key)?,
             labels: self.labels(row)?,
             boxes: self.boxes(row)?,
-            language: self.member(row, "language", |key| {
-                [Language::En, Language::Zh].into_iter().find(|language| language.key() == key)
-            })?,
+            language: self
+                .member(row, "language", |key| Language::ALL.into_iter().find(|language| language.key() == key))?,
             patient: self.text(row, "patient")?.to_string(),
             split: self.member(row, "split", Split::from_key)?,
             generator: self.text(row, "generator")?.to_string(),

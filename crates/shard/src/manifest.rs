@@ -117,6 +117,31 @@ impl Tally {
     }
 }
 
+/// What became of the texts that a language model was asked for: `asked == passed + quarantined + unanswered`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authored {
+    /// Texts that were wanted.
+    pub asked: u64,
+    /// Texts that passed every check and are in the dataset; a reply of several questions counts once.
+    pub passed: u64,
+    /// Of these, the ones that passed in the first attempt.
+    pub passed_at_once: u64,
+    /// Texts that failed in every attempt, each with a line in `quarantine.jsonl`.
+    pub quarantined: u64,
+    /// Texts that the model refused to write, each with a line in `quarantine.jsonl`.
+    pub unanswered: u64,
+    /// How many replies broke which rule, all attempts together.
+    pub broken_rules: BTreeMap<String, u64>,
+}
+
+impl Authored {
+    /// Whether every text is accounted for.
+    pub fn adds_up(&self) -> bool {
+        self.asked == self.passed + self.quarantined + self.unanswered && self.passed_at_once <= self.passed
+    }
+}
+
 /// What one source gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +156,9 @@ pub struct SourceSummary {
     pub annotations: Tally,
     /// Rows of the dataset made from it.
     pub pairs: u64,
+    /// Texts by a language model; absent when none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authored: Option<Authored>,
 }
 
 impl Manifest {

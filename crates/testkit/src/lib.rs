@@ -5,6 +5,7 @@
 
 mod dicom_file;
 mod error;
+pub mod fake_endpoint;
 pub mod hostile;
 mod nifti_file;
 mod picture_file;

@@ -207,7 +207,7 @@ fn caption(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> 
         sentences.insert(1, department.fill(&[("department", record.department.name(language))]));
     }
     let answer = match language {
-        Language::En => sentences.join(" "),
+        Language::En | Language::Ja => sentences.join(" "),
         Language::Zh => sentences.concat(),
     };
     Some(Draft {
@@ -281,7 +281,7 @@ fn region_sentences(maker: &Maker, language: Language, dice: &mut Dice) -> Optio
 /// A name with its number: `white blood cell (2)`.
 fn counted(name: &str, count: usize, language: Language) -> String {
     match language {
-        Language::En => format!("{name} ({count})"),
+        Language::En | Language::Ja => format!("{name} ({count})"),
         Language::Zh => format!("{name}（{count}）"),
     }
 }

@@ -193,7 +193,7 @@ pub(super) fn yes_no(
     language: Language,
 ) -> Draft {
     let instruction = match language {
-        Language::En => YES_NO_EN,
+        Language::En | Language::Ja => YES_NO_EN,
         Language::Zh => YES_NO_ZH,
     };
     let exchange = Exchange {

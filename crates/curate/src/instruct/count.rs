@@ -92,7 +92,7 @@ fn count(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
     let question = COUNT.pick(language, dice);
     let subject = Subject { attribute: "count".to_owned(), task: Task::Counting };
     let instruction = match language {
-        Language::En => NUMBER_EN,
+        Language::En | Language::Ja => NUMBER_EN,
         Language::Zh => NUMBER_ZH,
     };
     let facts = [("name", term.text(language)?)];

@@ -6,11 +6,11 @@ use sha2::{Digest, Sha256};
 
 /// The random numbers of one text.
 #[derive(Clone)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// Numbers that depend on the seed, the record, the slot and the copy, and on nothing else.
-    pub(super) fn new(seed: u64, record: &str, slot: &str, copy: usize) -> Dice {
+    pub(crate) fn new(seed: u64, record: &str, slot: &str, copy: usize) -> Dice {
         let mut hash = Sha256::new();
         hash.update(seed.to_le_bytes());
         for part in [record, slot] {
@@ -22,24 +22,24 @@ impl Dice {
     }
 
     /// A number from 0 to `count - 1`; 0 when `count` is 0.
-    pub(super) fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         // Multiply and shift: the bias is below count / 2^64.
         ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
     }
 
     /// True in a `share` of all draws.
-    pub(super) fn chance(&mut self, share: f32) -> bool {
+    pub(crate) fn chance(&mut self, share: f32) -> bool {
         let fraction = (self.0.next_u64() >> 40) as f32 / (1u64 << 24) as f32; // 24 bits: what an f32 holds exactly.
         fraction < share
     }
 
     /// One of `items`; `None` when there is none.
-    pub(super) fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }
 
     /// Brings `items` into random order (Fisher-Yates).
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }

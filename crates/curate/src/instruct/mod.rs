@@ -19,7 +19,7 @@ mod choice;
 mod classify;
 mod count;
 mod dialogue;
-mod dice;
+pub(crate) mod dice;
 mod locate;
 mod passthrough;
 mod phrase;
@@ -126,6 +126,41 @@ pub fn conversations(record: &Record, facts: &SourceFacts, options: &Options) ->
     maker.written
 }
 
+/// The hash of record id, form, attribute, language and text that names a conversation.
+pub(crate) fn conversation_id(
+    record_id: &str,
+    form: Form,
+    attribute: Option<&str>,
+    language: Language,
+    turns: &[Turn],
+) -> String {
+    let mut hash = Sha256::new();
+    let mut feed = |part: &str| {
+        hash.update((part.len() as u64).to_le_bytes()); // Lengths keep neighbouring parts apart.
+        hash.update(part.as_bytes());
+    };
+    feed(record_id);
+    feed(form.key());
+    feed(attribute.unwrap_or_default());
+    feed(language.key());
+    for turn in turns {
+        feed(&turn.value);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The task under which a description of a whole record is filed: that of its first label, else of its regions, else modality.
+pub(crate) fn main_task(record: &Record, facts: &SourceFacts) -> Task {
+    let first = record.labels.first().map(|label| &label.attribute);
+    let labelled = first.and_then(|key| facts.attributes.iter().find(|attribute| attribute.key == *key));
+    match labelled {
+        Some(attribute) => attribute.task,
+        None if !record.regions.is_empty() => facts.region_task,
+        None if record.modality.is_some() => Task::ModalityRecognition,
+        None => Task::QuestionAnswering,
+    }
+}
+
 /// The varying part of a conversation, before record and source are added.
 struct Draft {
     form: Form,
@@ -190,7 +225,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    /// The languages to try, the drawn one first.
+    /// The languages to try, the drawn one first. Templates speak English and Chinese: Japanese never comes up.
     fn languages(&self, dice: &mut Dice) -> Vec<Language> {
         let allowed = |language: Language| self.options.languages.contains(&language);
         let chinese_first = dice.chance(self.options.chinese_share);
@@ -210,7 +245,7 @@ impl<'a> Maker<'a> {
             turns.push(Turn::human(format!("{marker}{}", exchange.question)));
             turns.push(Turn::assistant(exchange.answer));
         }
-        let id = self.conversation_id(draft.form, draft.attribute.as_deref(), language, &turns);
+        let id = conversation_id(&self.record.id, draft.form, draft.attribute.as_deref(), language, &turns);
         if self.written.iter().any(|conversation| conversation.id == id) {
             return;
         }
@@ -235,23 +270,6 @@ impl<'a> Maker<'a> {
         });
     }
 
-    /// The hash of record id, form, attribute, language and text that names a conversation.
-    fn conversation_id(&self, form: Form, attribute: Option<&str>, language: Language, turns: &[Turn]) -> String {
-        let mut hash = Sha256::new();
-        let mut feed = |part: &str| {
-            hash.update((part.len() as u64).to_le_bytes()); // Lengths keep neighbouring parts apart.
-            hash.update(part.as_bytes());
-        };
-        feed(&self.record.id);
-        feed(form.key());
-        feed(attribute.unwrap_or_default());
-        feed(language.key());
-        for turn in turns {
-            feed(&turn.value);
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// What the record says about `attribute`.
     ///
     /// `None` when it gives no value, as sources do where an image was not judged (an image judged to be without any value of a
@@ -272,19 +290,8 @@ impl<'a> Maker<'a> {
         if present.is_empty() { None } else { Some(Known::Several(present)) }
     }
 
-    /// The task under which a description of the whole record is filed: that of its first label, else of its regions, else modality.
+    /// The task under which a description of the whole record is filed.
     fn main_task(&self) -> Task {
-        let labelled = self.record.labels.first().and_then(|label| self.attribute(&label.attribute));
-        match labelled {
-            Some(attribute) => attribute.task,
-            None if !self.record.regions.is_empty() => self.facts.region_task,
-            None if self.record.modality.is_some() => Task::ModalityRecognition,
-            None => Task::QuestionAnswering,
-        }
-    }
-
-    /// The attribute with this key in the source's facts.
-    fn attribute(&self, key: &str) -> Option<&'a Attribute> {
-        self.facts.attributes.iter().find(|attribute| attribute.key == key)
+        main_task(self.record, self.facts)
     }
 }

@@ -17,7 +17,7 @@ impl Phrases {
     /// Draws a sentence.
     pub(super) fn pick(&self, language: Language, dice: &mut Dice) -> Phrase {
         let all = match language {
-            Language::En => self.en,
+            Language::En | Language::Ja => self.en,
             Language::Zh => self.zh,
         };
         let index = dice.below(all.len());
@@ -38,7 +38,7 @@ impl Phrase {
     pub(super) fn fill(&self, facts: &[(&str, &str)]) -> String {
         let filled = fill(self.template, facts);
         match self.language {
-            Language::En => capitalised(&filled),
+            Language::En | Language::Ja => capitalised(&filled),
             Language::Zh => filled,
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn image_noun(modality: Modality, language: Language) -> &'static str
         Modality::Ophthalmoscope => ("an ophthalmoscopy image", "检眼镜图像"),
     };
     match language {
-        Language::En => en,
+        Language::En | Language::Ja => en,
         Language::Zh => zh,
     }
 }
@@ -64,9 +64,9 @@ pub(super) fn confusable(one: Modality, other: Modality) -> bool {
 /// What a slice along `axis` is called.
 pub(super) fn plane(axis: Axis, language: Language) -> &'static str {
     match (axis, language) {
-        (Axis::Axial, Language::En) => "axial",
-        (Axis::Coronal, Language::En) => "coronal",
-        (Axis::Sagittal, Language::En) => "sagittal",
+        (Axis::Axial, Language::En | Language::Ja) => "axial",
+        (Axis::Coronal, Language::En | Language::Ja) => "coronal",
+        (Axis::Sagittal, Language::En | Language::Ja) => "sagittal",
         (Axis::Axial, Language::Zh) => "横断面",
         (Axis::Coronal, Language::Zh) => "冠状面",
         (Axis::Sagittal, Language::Zh) => "矢状面",
@@ -83,20 +83,20 @@ pub(super) fn place(bounds: &BoundingBox, language: Language) -> &'static str {
     let wide = bounds.x2 - bounds.x1 >= ACROSS;
     let tall = bounds.y2 - bounds.y1 >= ACROSS;
     match (language, wide, tall) {
-        (Language::En, true, true) => "across most of the image",
+        (Language::En | Language::Ja, true, true) => "across most of the image",
         (Language::Zh, true, true) => "图像大部分区域",
-        (Language::En, true, false) => [
+        (Language::En | Language::Ja, true, false) => [
             "across the upper part of the image",
             "across the middle of the image",
             "across the lower part of the image",
         ][row],
         (Language::Zh, true, false) => ["图像上部", "图像中部", "图像下部"][row],
-        (Language::En, false, true) => {
+        (Language::En | Language::Ja, false, true) => {
             ["along the left side of the image", "along the middle of the image", "along the right side of the image"]
                 [column]
         }
         (Language::Zh, false, true) => ["图像左侧", "图像中间", "图像右侧"][column],
-        (Language::En, false, false) => [
+        (Language::En | Language::Ja, false, false) => [
             "in the upper left part of the image",
             "in the upper middle part of the image",
             "in the upper right part of the image",
@@ -125,7 +125,7 @@ pub(super) fn place(bounds: &BoundingBox, language: Language) -> &'static str {
 pub(super) fn size(bounds: &BoundingBox, language: Language) -> &'static str {
     let step = [0.01, 0.05, 0.20].iter().filter(|limit| bounds.area() >= **limit).count();
     match language {
-        Language::En => ["very small", "small", "medium-sized", "large"][step],
+        Language::En | Language::Ja => ["very small", "small", "medium-sized", "large"][step],
         Language::Zh => ["很小", "较小", "中等大小", "较大"][step],
     }
 }
@@ -134,9 +134,9 @@ pub(super) fn size(bounds: &BoundingBox, language: Language) -> &'static str {
 pub(super) fn share(bounds: &BoundingBox, language: Language) -> String {
     let percent = (f64::from(bounds.area()) * 100.0).round() as u32;
     match (language, bounds.area() < 0.01) {
-        (Language::En, true) => "less than 1%".to_owned(),
+        (Language::En | Language::Ja, true) => "less than 1%".to_owned(),
         (Language::Zh, true) => "不到1%".to_owned(),
-        (Language::En, false) => format!("about {percent}%"),
+        (Language::En | Language::Ja, false) => format!("about {percent}%"),
         (Language::Zh, false) => format!("约{percent}%"),
     }
 }
@@ -144,7 +144,7 @@ pub(super) fn share(bounds: &BoundingBox, language: Language) -> String {
 /// Names in a row: `a, b and c`, `a、b和c`.
 pub(super) fn joined(names: &[&str], language: Language) -> String {
     let (comma, and) = match language {
-        Language::En => (", ", " and "),
+        Language::En | Language::Ja => (", ", " and "),
         Language::Zh => ("、", "和"),
     };
     match names {
@@ -157,8 +157,8 @@ pub(super) fn joined(names: &[&str], language: Language) -> String {
 /// `Yes` or `No` in `language`.
 pub(super) fn yes_no(answer: bool, language: Language) -> &'static str {
     match (answer, language) {
-        (true, Language::En) => "Yes",
-        (false, Language::En) => "No",
+        (true, Language::En | Language::Ja) => "Yes",
+        (false, Language::En | Language::Ja) => "No",
         (true, Language::Zh) => "是",
         (false, Language::Zh) => "否",
     }

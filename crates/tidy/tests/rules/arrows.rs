@@ -4,7 +4,7 @@ use crate::{assert_none, workspace};
 use std::collections::BTreeMap;
 
 /// What each crate may be built from, among our own. A new arrow is its own commit and a dated line in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("schema", &[]),
     ("jpeg", &[]),
     ("imaging", &["schema", "jpeg"]),
@@ -16,9 +16,10 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("infer", &["schema", "processor", "model"]),
     ("eval", &["schema", "imaging"]),
     ("convert", &[]),
+    ("endpoint", &["schema"]),
     (
         "cli",
-        &["schema", "imaging", "shard", "curate", "processor", "model", "train", "infer", "eval", "convert", "testkit"],
+        &["schema", "imaging", "shard", "curate", "processor", "model", "train", "infer", "eval", "convert", "endpoint", "testkit"],
     ),
     ("testkit", &["schema"]),
     ("tidy", &[]),
