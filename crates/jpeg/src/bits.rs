@@ -54,9 +54,9 @@ impl HuffmanTable {
         Ok(table)
     }
 
-    /// Whether every symbol is a possible bit count of a DC difference.
-    pub(crate) fn fits_dc(&self) -> bool {
-        self.symbols.iter().all(|symbol| *symbol <= 15)
+    /// Whether every symbol is a possible bit count of a difference, `most` or less.
+    pub(crate) fn fits_differences(&self, most: u8) -> bool {
+        self.symbols.iter().all(|symbol| *symbol <= most)
     }
 }
 

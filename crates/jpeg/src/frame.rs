@@ -1,7 +1,7 @@
 //! Sizes of components in blocks and samples, and the planes that hold them.
 
 use crate::header::{Component, Frame};
-use crate::idct;
+use crate::idct::{self, Sample};
 
 /// Size of one component (ITU T.81 A.1.1, A.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +41,12 @@ impl Shape {
 
 /// One component's samples, in whole blocks.
 #[derive(Debug)]
-pub(crate) struct Plane {
+pub(crate) struct Plane<S> {
     pub(crate) shape: Shape,
-    pub(crate) samples: Vec<u8>,
+    pub(crate) samples: Vec<S>,
 }
 
-impl Plane {
+impl<S: Sample> Plane<S> {
     /// Transforms a block of coefficients into its place.
     pub(crate) fn put(&mut self, column: usize, row: usize, block: &[i16; 64], steps: &[u16; 64]) {
         let stride = self.shape.stride();
@@ -61,16 +61,16 @@ impl Plane {
 
 /// All components' samples.
 #[derive(Debug)]
-pub(crate) struct Planes {
-    pub(crate) components: Vec<Plane>,
+pub(crate) struct Planes<S> {
+    pub(crate) components: Vec<Plane<S>>,
 }
 
-impl Planes {
+impl<S: Sample> Planes<S> {
     /// Room for the samples of a frame.
-    pub(crate) fn new(frame: &Frame) -> Planes {
+    pub(crate) fn new(frame: &Frame) -> Planes<S> {
         let plane = |component| {
             let shape = Shape::new(frame, component);
-            Plane { samples: vec![0; shape.stride() * shape.padded_down * 8], shape }
+            Plane { samples: vec![S::default(); shape.stride() * shape.padded_down * 8], shape }
         };
         Planes { components: frame.components.iter().map(plane).collect() }
     }

@@ -28,11 +28,28 @@ pub(crate) struct Component {
 pub(crate) struct Frame {
     pub(crate) width: u16,
     pub(crate) height: u16,
-    pub(crate) is_progressive: bool,
+    /// Bits a sample.
+    pub(crate) bits: u8,
+    pub(crate) coding: Coding,
     pub(crate) components: Vec<Component>,
 }
 
+/// How a frame is coded, always by Huffman codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// Cosine transform, each block whole: baseline and extended.
+    Sequential,
+    /// Cosine transform, by bands and bits.
+    Progressive,
+    /// Differences to a prediction from neighbouring samples (annex H).
+    Lossless,
+}
+
 impl Frame {
+    pub(crate) fn is_progressive(&self) -> bool {
+        self.coding == Coding::Progressive
+    }
+
     /// Largest horizontal sampling factor.
     pub(crate) fn max_across(&self) -> usize {
         self.components.iter().map(|component| component.across).max().unwrap_or(1)
@@ -63,13 +80,13 @@ pub(crate) struct Tables {
 pub(crate) struct ScanHeader {
     /// Per component: its index in the frame, DC table, AC table.
     pub(crate) components: Vec<ScanComponent>,
-    /// First coefficient in zigzag order.
+    /// First coefficient in zigzag order; in a lossless frame the predictor.
     pub(crate) first: usize,
     /// Last coefficient.
     pub(crate) last: usize,
     /// Bits known before this scan.
     pub(crate) high: u8,
-    /// Lowest bit that this scan gives.
+    /// Lowest bit that this scan gives; in a lossless frame the point transform.
     pub(crate) low: u8,
 }
 
@@ -89,6 +106,15 @@ pub(crate) enum ColourSpace {
     Ycc,
     Cmyk,
     Ycck,
+}
+
+/// What three components hold when neither a JFIF nor an Adobe segment says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmarked {
+    /// libjpeg's guess: YCbCr, but for components named R, G and B.
+    Usual,
+    /// Red, green and blue: something around the file (a DICOM header) says so.
+    Rgb,
 }
 
 /// Everything before the first scan.
@@ -124,7 +150,7 @@ impl Header {
     }
 
     /// What the components hold, by libjpeg's rules: markers first, then component identifiers, then what is usual.
-    pub(crate) fn colour_space(&self) -> ColourSpace {
+    pub(crate) fn colour_space(&self, unmarked: Unmarked) -> ColourSpace {
         let ids: Vec<u8> = self.frame.components.iter().map(|component| component.id).collect();
         match (ids.len(), self.tables.adobe_transform) {
             (1, _) => ColourSpace::Grey,
@@ -132,6 +158,7 @@ impl Header {
             (4, _) => ColourSpace::Ycck,
             _ if self.tables.has_jfif => ColourSpace::Ycc,
             (_, Some(0)) => ColourSpace::Rgb,
+            (_, None) if unmarked == Unmarked::Rgb => ColourSpace::Rgb,
             (_, None) if ids == *b"RGB" => ColourSpace::Rgb,
             _ => ColourSpace::Ycc,
         }
@@ -162,12 +189,17 @@ pub(crate) fn read_segments(
         let segment = bytes.get(at + 2..at + length).ok_or(Error::Truncated)?;
         at += length;
         match marker {
-            0xC0..=0xC2 if frame.is_some() => return Err(Error::Damaged("it has two frame headers")),
-            0xC0..=0xC2 => *frame = Some(read_frame(segment, marker == 0xC2)?),
+            0xC0..=0xC3 if frame.is_some() => return Err(Error::Damaged("it has two frame headers")),
+            0xC0 | 0xC1 => *frame = Some(read_frame(segment, Coding::Sequential)?),
+            0xC2 => *frame = Some(read_frame(segment, Coding::Progressive)?),
+            0xC3 => *frame = Some(read_frame(segment, Coding::Lossless)?),
             0xC4 => read_huffman_tables(segment, tables)?,
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                let kind =
-                    if matches!(marker, 0xC3 | 0xC7 | 0xCB | 0xCF) { "lossless" } else { "arithmetic or staged" };
+            0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                let kind = if matches!(marker, 0xC7 | 0xCB | 0xCF) {
+                    "lossless, arithmetic or staged"
+                } else {
+                    "arithmetic or staged"
+                };
                 return Err(Error::Unsupported { what: "JPEG coding", value: format!("0x{marker:02X} ({kind})") });
             }
             0xDB => read_quantisation_tables(segment, tables)?,
@@ -197,11 +229,15 @@ pub(crate) fn next_marker(bytes: &[u8], mut at: usize) -> Result<(u8, usize)> {
     }
 }
 
-fn read_frame(segment: &[u8], is_progressive: bool) -> Result<Frame> {
+fn read_frame(segment: &[u8], coding: Coding) -> Result<Frame> {
     let cut_off = Error::Damaged("the frame header is cut off");
     let [bits, height_high, height_low, width_high, width_low, num_components] =
         segment.get(..6).and_then(|head| <[u8; 6]>::try_from(head).ok()).ok_or(cut_off.clone())?;
-    if bits != 8 {
+    let is_possible = match coding {
+        Coding::Lossless => (2..=16).contains(&bits),
+        Coding::Sequential | Coding::Progressive => matches!(bits, 8 | 12),
+    };
+    if !is_possible {
         return Err(Error::Unsupported { what: "JPEG bits a sample", value: bits.to_string() });
     }
     if !matches!(num_components, 1 | 3 | 4) {
@@ -217,7 +253,7 @@ fn read_frame(segment: &[u8], is_progressive: bool) -> Result<Frame> {
         components.push(Component { id: *id, across, down, quantisation: usize::from(*quantisation) });
     }
     let (width, height) = (u16::from_be_bytes([width_high, width_low]), u16::from_be_bytes([height_high, height_low]));
-    Ok(Frame { width, height, is_progressive, components })
+    Ok(Frame { width, height, bits, coding, components })
 }
 
 fn read_huffman_tables(mut segment: &[u8], tables: &mut Tables) -> Result<()> {
@@ -274,7 +310,12 @@ fn read_scan(segment: &[u8], frame: &Frame) -> Result<ScanHeader> {
     let [first, last, bits] =
         rest.get(2 * count..2 * count + 3).and_then(|end| end.try_into().ok()).ok_or_else(damaged)?;
     let (first, last, high, low) = (usize::from(first), usize::from(last), bits >> 4, bits & 15);
-    if !frame.is_progressive {
+    if frame.coding == Coding::Lossless {
+        // H.1: the first number is the predictor, the last the point transform.
+        let fits = (1..=7).contains(&first) && low < frame.bits;
+        return fits.then_some(ScanHeader { components, first, last: 0, high: 0, low }).ok_or_else(damaged);
+    }
+    if !frame.is_progressive() {
         // libjpeg decodes such scans whole, whatever the header says here.
         return Ok(ScanHeader { components, first: 0, last: 63, high: 0, low: 0 });
     }

@@ -3,8 +3,34 @@
 
 /// Bits of the constants after the binary point.
 const CONSTANT_BITS: u32 = 13;
-/// Extra bits kept after the first pass.
-const PASS_BITS: u32 = 2;
+
+/// A sample of 8 or of 12 bits: the two depths that frames of the cosine transform have.
+pub(crate) trait Sample: Copy + Default + Into<u16> {
+    /// Extra bits kept after the first pass: as many as 32-bit arithmetic has room for (`jddctmgr.c`, `jidctint.c`).
+    const PASS_BITS: u32;
+
+    /// The sample nearest to a value around 0.
+    fn from_centred(value: i32) -> Self;
+}
+
+impl Sample for u8 {
+    const PASS_BITS: u32 = 2;
+
+    #[inline(always)]
+    fn from_centred(value: i32) -> u8 {
+        value.saturating_add(128).clamp(0, 255) as u8
+    }
+}
+
+/// 12 bits in 16.
+impl Sample for u16 {
+    const PASS_BITS: u32 = 1;
+
+    #[inline(always)]
+    fn from_centred(value: i32) -> u16 {
+        value.saturating_add(2048).clamp(0, 4095) as u16
+    }
+}
 
 const FIX_0_298631336: i32 = 2446;
 const FIX_0_390180644: i32 = 3196;
@@ -23,7 +49,7 @@ const FIX_3_072711026: i32 = 25172;
 type Lanes = [i32; 8];
 
 /// Transforms one block of quantised coefficients, in natural order, and writes 8 rows of 8 samples, `stride` apart.
-pub(crate) fn block_to_samples(coefficients: &[i16; 64], steps: &[u16; 64], out: &mut [u8], stride: usize) {
+pub(crate) fn block_to_samples<S: Sample>(coefficients: &[i16; 64], steps: &[u16; 64], out: &mut [S], stride: usize) {
     let mut rows = [[0; 8]; 8];
     for (row, (values, steps)) in
         rows.iter_mut().zip(coefficients.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0))
@@ -32,19 +58,18 @@ pub(crate) fn block_to_samples(coefficients: &[i16; 64], steps: &[u16; 64], out:
             *place = i32::from(*value).wrapping_mul(i32::from(*step));
         }
     }
-    let columns = transposed(&pass::<{ CONSTANT_BITS - PASS_BITS }>(&rows));
-    let samples = transposed(&pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&columns));
+    let columns = transposed(&pass(&rows, CONSTANT_BITS - S::PASS_BITS));
+    let samples = transposed(&pass(&columns, CONSTANT_BITS + S::PASS_BITS + 3));
     for (row, values) in samples.iter().enumerate() {
-        let bytes: [u8; 8] = std::array::from_fn(|column| (values[column] + 128).clamp(0, 255) as u8);
-        out[row * stride..row * stride + 8].copy_from_slice(&bytes);
+        out[row * stride..row * stride + 8].copy_from_slice(&values.map(S::from_centred));
     }
 }
 
 /// A block of which only the mean is coded: what the transform gives then, in one step.
-pub(crate) fn mean_to_samples(mean: i16, step: u16, out: &mut [u8], stride: usize) {
-    let value = (i32::from(mean).wrapping_mul(i32::from(step)).wrapping_add(4) >> 3).wrapping_add(128).clamp(0, 255);
+pub(crate) fn mean_to_samples<S: Sample>(mean: i16, step: u16, out: &mut [S], stride: usize) {
+    let value = S::from_centred(i32::from(mean).wrapping_mul(i32::from(step)).wrapping_add(4) >> 3);
     for row in 0..8 {
-        out[row * stride..row * stride + 8].fill(value as u8);
+        out[row * stride..row * stride + 8].fill(value);
     }
 }
 
@@ -68,9 +93,9 @@ fn times(a: &Lanes, constant: i32) -> Lanes {
     a.map(|value| value.wrapping_mul(constant))
 }
 
-/// One pass over eight lanes; results are rounded and lose `SHIFT` bits.
+/// One pass over eight lanes; results are rounded and lose `shift` bits.
 #[inline(always)]
-fn pass<const SHIFT: u32>(input: &[Lanes; 8]) -> [Lanes; 8] {
+fn pass(input: &[Lanes; 8], shift: u32) -> [Lanes; 8] {
     let z1 = times(&sum(&input[2], &input[6]), FIX_0_541196100);
     let even2 = sum(&z1, &times(&input[6], -FIX_1_847759065));
     let even3 = sum(&z1, &times(&input[2], FIX_0_765366865));
@@ -91,7 +116,7 @@ fn pass<const SHIFT: u32>(input: &[Lanes; 8]) -> [Lanes; 8] {
         sum(&sum(&times(&input[5], FIX_2_053119869), &z2), &z4),
         sum(&sum(&times(&input[7], FIX_0_298631336), &z1), &z3),
     ];
-    let rounded = |lanes: Lanes| lanes.map(|value| value.wrapping_add(1 << (SHIFT - 1)) >> SHIFT);
+    let rounded = |lanes: Lanes| lanes.map(|value| value.wrapping_add(1 << (shift - 1)) >> shift);
     std::array::from_fn(|index| match index {
         0..4 => rounded(sum(&even[index], &odd[index])),
         _ => rounded(difference(&even[7 - index], &odd[7 - index])),
@@ -104,16 +129,20 @@ mod tests {
 
     #[test]
     fn the_short_way_for_means_equals_the_whole_transform() {
+        fn check<S: Sample + PartialEq + std::fmt::Debug>(mean: i16, step: u16) {
+            let mut coefficients = [0; 64];
+            coefficients[0] = mean;
+            let mut steps = [1; 64];
+            steps[0] = step;
+            let (mut whole, mut short) = ([S::default(); 64], [S::default(); 64]);
+            block_to_samples(&coefficients, &steps, &mut whole, 8);
+            mean_to_samples(mean, step, &mut short, 8);
+            assert_eq!(whole, short, "{mean} x {step}");
+        }
         for mean in [-2000i16, -1024, -17, -1, 0, 1, 3, 4, 5, 100, 1023, 2000] {
             for step in [1u16, 2, 7, 8] {
-                let mut coefficients = [0; 64];
-                coefficients[0] = mean;
-                let mut steps = [1; 64];
-                steps[0] = step;
-                let (mut whole, mut short) = ([0; 64], [0; 64]);
-                block_to_samples(&coefficients, &steps, &mut whole, 8);
-                mean_to_samples(mean, step, &mut short, 8);
-                assert_eq!(whole, short, "{mean} x {step}");
+                check::<u8>(mean, step);
+                check::<u16>(mean, step);
             }
         }
     }
@@ -123,7 +152,7 @@ mod tests {
         let mut coefficients = [0i16; 64];
         (coefficients[0], coefficients[1], coefficients[8], coefficients[27], coefficients[63]) =
             (80, -300, 120, 55, 40);
-        let mut out = [0; 64];
+        let mut out = [0u8; 64];
         block_to_samples(&coefficients, &[1; 64], &mut out, 8);
         for (place, sample) in out.iter().enumerate() {
             let mut exact = 128.0;

@@ -6,12 +6,13 @@ use crate::frame::Planes;
 use crate::header::{
     Frame, Header, NATURAL_ORDER, ScanComponent, ScanHeader, Segment, Tables, next_marker, read_segments,
 };
+use crate::idct::Sample;
 
 /// More scans than any encoder writes: each may cost a walk over the whole picture and take a few bytes only.
 const MAX_SCANS: usize = 500;
 
 /// Decodes all scans into planes of samples.
-pub(crate) fn decode(header: &Header, bytes: &[u8]) -> Result<Planes> {
+pub(crate) fn decode<S: Sample>(header: &Header, bytes: &[u8]) -> Result<Planes<S>> {
     let mut decoder = Decoder::new(&header.frame);
     let mut tables = header.tables.clone();
     let (mut scan, mut at) = (header.first_scan.clone(), header.data_start);
@@ -43,17 +44,18 @@ struct Progress {
     known: [Option<u8>; 64],
 }
 
-struct Decoder<'a> {
+struct Decoder<'a, S> {
     frame: &'a Frame,
-    planes: Planes,
+    planes: Planes<S>,
     progress: Vec<Progress>,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(frame: &'a Frame) -> Decoder<'a> {
-        let planes = Planes::new(frame);
+impl<'a, S: Sample> Decoder<'a, S> {
+    fn new(frame: &'a Frame) -> Decoder<'a, S> {
+        let planes = Planes::<S>::new(frame);
         let progress = planes.components.iter().map(|plane| {
-            let num_blocks = if frame.is_progressive { plane.shape.padded_across * plane.shape.padded_down } else { 0 };
+            let num_blocks =
+                if frame.is_progressive() { plane.shape.padded_across * plane.shape.padded_down } else { 0 };
             Progress { steps: None, coefficients: vec![[0; 64]; num_blocks], known: [None; 64] }
         });
         Decoder { frame, progress: progress.collect(), planes }
@@ -61,7 +63,7 @@ impl<'a> Decoder<'a> {
 
     /// Sequential frames are complete when each component had its scan. Progressive ones may always be refined.
     fn is_complete(&self) -> bool {
-        !self.frame.is_progressive && self.progress.iter().all(|progress| progress.known[0].is_some())
+        !self.frame.is_progressive() && self.progress.iter().all(|progress| progress.known[0].is_some())
     }
 
     fn keep_steps(&mut self, scan: &ScanHeader, tables: &Tables) -> Result<()> {
@@ -135,7 +137,7 @@ impl<'a> Decoder<'a> {
     ) -> Result<()> {
         let plane = &mut self.planes.components[component.index];
         let progress = &mut self.progress[component.index];
-        if self.frame.is_progressive {
+        if self.frame.is_progressive() {
             let block = &mut progress.coefficients[row * plane.shape.padded_across + column];
             return state.progressive_block(place, block);
         }
@@ -147,7 +149,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Transforms what progressive scans have collected.
-    fn finish(mut self) -> Result<Planes> {
+    fn finish(mut self) -> Result<Planes<S>> {
         for (plane, progress) in self.planes.components.iter_mut().zip(&self.progress) {
             let steps = progress.steps.as_ref().ok_or(Error::Damaged("a component has no scan"))?;
             // libjpeg smooths over coefficients that it waits for; a finished file has them all.
@@ -187,7 +189,7 @@ impl<'a> ScanState<'a> {
         for component in &header.components {
             let missing = Error::Damaged("a Huffman table is missing");
             let dc_table = tables.dc[component.dc].as_ref().filter(|_| needs_dc);
-            if needs_dc && !dc_table.ok_or(missing.clone())?.fits_dc() {
+            if needs_dc && !dc_table.ok_or(missing.clone())?.fits_differences(15) {
                 return Err(Error::Damaged("a Huffman table is not possible"));
             }
             let ac_table = tables.ac[component.ac].as_ref().filter(|_| needs_ac);

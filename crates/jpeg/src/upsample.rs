@@ -26,7 +26,7 @@ const LEAST_WIDTH: usize = 3;
 /// Writes the rows of one component at the picture's size.
 #[derive(Debug)]
 pub(crate) struct Upsampler<'a> {
-    plane: &'a Plane,
+    plane: &'a Plane<u8>,
     method: Method,
     /// Weighted sums of two rows, for [`Method::Quarter`].
     sums: Vec<i32>,
@@ -36,9 +36,9 @@ pub(crate) struct Upsampler<'a> {
 
 impl<'a> Upsampler<'a> {
     /// One for each component.
-    pub(crate) fn for_planes(frame: &Frame, planes: &'a Planes) -> Result<Vec<Upsampler<'a>>> {
+    pub(crate) fn for_planes(frame: &Frame, planes: &'a Planes<u8>) -> Result<Vec<Upsampler<'a>>> {
         let (max_across, max_down) = (frame.max_across(), frame.max_down());
-        let upsampler = |(plane, component): (&'a Plane, &crate::header::Component)| {
+        let upsampler = |(plane, component): (&'a Plane<u8>, &crate::header::Component)| {
             if !max_across.is_multiple_of(component.across) || !max_down.is_multiple_of(component.down) {
                 let ratio = format!("{max_across}x{max_down} to {}x{}", component.across, component.down);
                 return Err(Error::Unsupported { what: "JPEG sampling", value: ratio });
