@@ -1,86 +1,217 @@
-//! Compressed DICOM frames: JPEG, JPEG lossless, RLE and JPEG 2000 through the decoders of dicom-rs.
+//! Compressed DICOM frames: which bytes are a frame, and which decoder reads them.
 //!
-//! The decoders allocate what the compressed stream's own header claims, so that header is compared with the DICOM
-//! attributes (already checked against the limits) first; a decoder that panics on hostile bytes gives an error.
+//! Decoders allocate what a stream's own header claims, so that header is compared with the DICOM attributes (already checked against the
+//! limits) first.
 
 use crate::data_set::DicomFile;
 use crate::error::{Error, Result};
-use crate::pixels::{Layout, Photometric};
-use dicom_encoding::TransferSyntaxIndex;
-use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
-use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+use crate::pixels::{Layout, Photometric, Words, unpacked, words_of};
+use crate::{jpeg2000, rle};
+use flate2::read::DeflateDecoder;
+use gmai_jpeg::Unmarked;
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::Read;
 
-const RLE: &str = "1.2.840.10008.1.2.5";
-
-/// Little-endian samples of one frame, colour pixel by pixel.
-pub(crate) struct DecodedFrame {
-    pub(crate) bytes: Vec<u8>,
-    /// Bits that each sample takes: 8 when the stream is 8 bits deep, whatever `BitsAllocated` says.
-    pub(crate) allocated: u16,
+/// How the pixels of a transfer syntax are coded (PS3.5 A.4, PS3.6 A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Jpeg,
+    JpegLs,
+    Jpeg2000,
+    Rle,
+    /// Each frame deflated on its own.
+    Deflate,
 }
 
-/// Whether the decoder of this transfer syntax already turns YBR into RGB: JPEG does, RLE and uncompressed do not.
-pub(crate) fn gives_rgb(transfer_syntax: &str) -> bool {
-    // 1.2.840.10008.1.2.4.50 to .70 are JPEG, .90 and above JPEG 2000.
-    ["50", "51", "57", "70"].iter().any(|end| transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") == Some(end))
+impl Coding {
+    fn of(transfer_syntax: &str) -> Option<Coding> {
+        let ending = transfer_syntax.strip_prefix("1.2.840.10008.1.2.")?;
+        Some(match ending {
+            // The retired processes are decoded or refused by what their streams say.
+            "4.50" | "4.51" | "4.53" | "4.55" | "4.57" | "4.70" => Coding::Jpeg,
+            "4.80" | "4.81" => Coding::JpegLs,
+            "4.90" | "4.91" | "4.92" | "4.93" | "4.201" | "4.202" | "4.203" => Coding::Jpeg2000,
+            "5" => Coding::Rle,
+            "8.1" => Coding::Deflate,
+            _ => return None,
+        })
+    }
+}
+
+/// What the samples of a decoded colour frame are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// What PhotometricInterpretation says.
+    AsNamed,
+    /// Red, green and blue: the decoder has undone the stream's own transform.
+    Rgb,
 }
 
 /// Decodes frame number `frame` (from 0) out of the offset table and fragments of a file.
-pub(crate) fn decode_frame(file: &DicomFile, layout: &Layout, fragments: &[&[u8]], frame: u32) -> Result<DecodedFrame> {
-    let uid = file.transfer_syntax.as_str();
-    let syntax = TransferSyntaxRegistry.get(uid);
-    let Some(decoder) = syntax.and_then(|syntax| syntax.pixel_data_reader()) else {
-        let name = syntax.map_or("unknown", |syntax| syntax.name());
-        let (path, value) = (file.path.clone(), format!("{uid} ({name})"));
-        let remedy = "decompress the file first, e.g. with `gdcmconv --raw` or `dcmdjpls`";
+pub(crate) fn decode_frame(
+    file: &DicomFile,
+    layout: &Layout,
+    fragments: &[&[u8]],
+    frame: u32,
+) -> Result<(Words<'static>, Colours)> {
+    let Some(coding) = Coding::of(&file.transfer_syntax) else {
+        let (path, value) = (file.path.clone(), named(&file.transfer_syntax));
+        let remedy = "decompress the file first, e.g. with `gdcmconv --raw`";
         return Err(Error::Unsupported { path, field: "TransferSyntaxUID", value, remedy });
     };
-    if layout.allocated > 16 {
-        let (path, value) = (file.path.clone(), format!("{} in compressed form", layout.allocated));
-        let remedy = "decompress the file first, e.g. with `gdcmconv --raw`";
-        return Err(Error::Unsupported { path, field: "BitsAllocated", value, remedy });
-    }
-    let mut stream = frame_stream(fragments, layout.frames, frame)
+    let stream = frame_stream(fragments, layout.frames, frame)
         .ok_or_else(|| Error::decode(&file.path, format!("the fragments of frame {frame} cannot be told apart")))?;
-    let mut allocated = layout.allocated;
-    if let Some(head) = StreamHead::find(&stream) {
-        if (head.width, head.height) != (u32::from(layout.columns), u32::from(layout.rows))
-            || head.samples != layout.samples
-        {
-            let reason = format!(
-                "the compressed stream is {} x {} x {}, the attributes say {} x {} x {}",
-                head.width, head.height, head.samples, layout.columns, layout.rows, layout.samples
-            );
-            return Err(Error::malformed(&file.path, "PixelData", reason));
-        }
-        if head.lossy && head.bits > 8 {
-            let (path, value) = (file.path.clone(), format!("{} bits a sample", head.bits));
+    let (words, colours) = match coding {
+        Coding::Jpeg => jpeg(file, layout, &stream)?,
+        Coding::JpegLs => (jpeg_ls(file, layout, &stream)?, Colours::AsNamed),
+        Coding::Jpeg2000 => (jpeg_2000(file, layout, &stream)?, Colours::AsNamed),
+        Coding::Rle => (run_lengths(file, layout, &stream)?, Colours::AsNamed),
+        Coding::Deflate => (deflated(file, layout, &stream)?, Colours::AsNamed),
+    };
+    if words.len() != layout.frame_samples() {
+        let (field, available) = (format!("samples of frame {frame}"), words.len() as u64);
+        return Err(Error::Truncated {
+            path: file.path.clone(),
+            field,
+            needed: layout.frame_samples() as u64,
+            available,
+        });
+    }
+    Ok((words, colours))
+}
+
+/// A transfer syntax that is not read, with what it is (PS3.6 table A-1).
+fn named(uid: &str) -> String {
+    let name = match uid.strip_prefix("1.2.840.10008.1.2.").unwrap_or_default() {
+        "1.98" => "encapsulated uncompressed",
+        "4.94" | "4.95" | "4.204" | "4.205" => "JPIP: the pixels are on a server",
+        "4.100" | "4.101" | "4.100.1" | "4.101.1" => "MPEG-2 video",
+        "4.102" | "4.103" | "4.104" | "4.105" | "4.106" => "MPEG-4 video",
+        "4.107" | "4.108" => "HEVC video",
+        "4.110" | "4.111" | "4.112" => "JPEG XL",
+        ending if ending.starts_with("7.") => "SMPTE stream",
+        ending if ending.starts_with("4.") => "retired JPEG process",
+        _ => "not a transfer syntax of pictures",
+    };
+    format!("{uid} ({name})")
+}
+
+/// Fails unless the stream holds the picture that the attributes speak of.
+fn check_size(file: &DicomFile, layout: &Layout, [width, height, channels]: [u32; 3]) -> Result<()> {
+    let expected = [u32::from(layout.columns), u32::from(layout.rows), u32::from(layout.samples)];
+    if [width, height, channels] != expected {
+        let reason = format!(
+            "the compressed stream is {width} x {height} x {channels}, the attributes say {} x {} x {}",
+            expected[0], expected[1], expected[2]
+        );
+        return Err(Error::malformed(&file.path, "PixelData", reason));
+    }
+    Ok(())
+}
+
+/// Fails unless a sample of the stream has room in the layout.
+fn check_bits(file: &DicomFile, layout: &Layout, bits: u8) -> Result<()> {
+    if u16::from(bits) > layout.allocated {
+        let reason = format!("the compressed stream has {bits} bits a sample, BitsAllocated is {}", layout.allocated);
+        return Err(Error::malformed(&file.path, "PixelData", reason));
+    }
+    Ok(())
+}
+
+fn jpeg(file: &DicomFile, layout: &Layout, stream: &[u8]) -> Result<(Words<'static>, Colours)> {
+    let failed = |error| jpeg_error(file, error);
+    let pixels = layout.pixels() as u64;
+    let head = gmai_jpeg::head(stream).map_err(failed)?;
+    check_size(file, layout, [head.width, head.height, u32::from(head.channels)])?;
+    check_bits(file, layout, head.bits)?;
+    if head.is_lossless || head.channels == 1 {
+        let samples = gmai_jpeg::decode_samples(stream, pixels).map_err(failed)?;
+        return Ok((narrow(samples.values, samples.bits), Colours::AsNamed));
+    }
+    // A stream without a marker that says how colour is stored holds what the attributes say.
+    let unmarked = if layout.photometric == Photometric::Rgb { Unmarked::Rgb } else { Unmarked::Usual };
+    let picture = gmai_jpeg::decode_with(stream, pixels, unmarked).map_err(failed)?;
+    Ok((Words::Bytes(picture.into_rgb().into()), Colours::Rgb))
+}
+
+fn jpeg_ls(file: &DicomFile, layout: &Layout, stream: &[u8]) -> Result<Words<'static>> {
+    let samples = gmai_jpeg::decode_jpeg_ls(stream, layout.pixels() as u64).map_err(|error| jpeg_error(file, error))?;
+    check_size(file, layout, [samples.width, samples.height, u32::from(samples.channels)])?;
+    check_bits(file, layout, samples.bits)?;
+    Ok(narrow(samples.values, samples.bits))
+}
+
+/// Samples of 8 bits or less in bytes.
+fn narrow(values: Vec<u16>, bits: u8) -> Words<'static> {
+    if bits <= 8 {
+        Words::Bytes(values.iter().map(|value| *value as u8).collect::<Vec<u8>>().into())
+    } else {
+        Words::Shorts(values)
+    }
+}
+
+fn jpeg_error(file: &DicomFile, error: gmai_jpeg::Error) -> Error {
+    match error {
+        gmai_jpeg::Error::Unsupported { what, value } => {
             let remedy = "decompress the file first, e.g. with `gdcmconv --raw` or `dcmdjpeg`";
-            return Err(Error::Unsupported { path, field: "lossy JPEG with", value, remedy });
+            Error::Unsupported { path: file.path.clone(), field: what, value, remedy }
         }
-        if head.bits <= 8 {
-            allocated = 8;
+        error => Error::decode(&file.path, error),
+    }
+}
+
+fn jpeg_2000(file: &DicomFile, layout: &Layout, stream: &[u8]) -> Result<Words<'static>> {
+    let failed = |reason: String| Error::decode(&file.path, reason);
+    let head =
+        jpeg2000::Head::find(stream).ok_or_else(|| failed("no JPEG 2000 header in the pixel data".to_string()))?;
+    check_size(file, layout, [head.width, head.height, u32::from(head.channels)])?;
+    check_bits(file, layout, head.bits)?;
+    let values = jpeg2000::decode(stream, layout.pixels() as u64).map_err(failed)?.values;
+    if head.signed == layout.signed {
+        return Ok(Words::Longs(values.iter().map(|value| *value as u32).collect()));
+    }
+    // Writers forget the sign on one side; the bits themselves are right, and the attributes say what they mean.
+    let unused = 32 - u32::from(head.bits);
+    let word = |value: &i32| match layout.signed {
+        true => ((value << unused) >> unused) as u32,
+        false => (*value as u32) << unused >> unused,
+    };
+    Ok(Words::Longs(values.iter().map(word).collect()))
+}
+
+fn run_lengths(file: &DicomFile, layout: &Layout, stream: &[u8]) -> Result<Words<'static>> {
+    let failed = |reason: String| Error::decode(&file.path, reason);
+    if layout.allocated == 1 {
+        let bytes = rle::decode(stream, 1, layout.pixels().div_ceil(8)).map_err(failed)?;
+        return Ok(unpacked(&bytes[0], layout.pixels()));
+    }
+    let (samples, width) = (usize::from(layout.samples), usize::from(layout.allocated / 8));
+    let segments = rle::decode(stream, samples * width, layout.pixels()).map_err(failed)?;
+    let mut words = vec![0u32; layout.frame_samples()];
+    for (index, segment) in segments.iter().enumerate() {
+        // The highest byte of a sample comes first.
+        let (sample, shift) = (index / width, 8 * (width - 1 - index % width));
+        for (word, byte) in words.iter_mut().skip(sample).step_by(samples).zip(segment) {
+            *word |= u32::from(*byte) << shift;
         }
-    } else if uid != RLE {
-        return Err(Error::decode(&file.path, "no JPEG or JPEG 2000 header in the pixel data"));
     }
-    if layout.photometric == Photometric::Rgb {
-        stream = marked_as_rgb(stream);
-    }
-    let source = Frame { uid, layout, allocated, stream: &stream };
+    Ok(match width {
+        1 => Words::Bytes(words.iter().map(|word| *word as u8).collect::<Vec<u8>>().into()),
+        2 => Words::Shorts(words.iter().map(|word| *word as u16).collect()),
+        _ => Words::Longs(words),
+    })
+}
+
+/// Deflated image frame compression (PS3.5 A.4.13): the bytes of the frame as they would stand uncompressed.
+fn deflated(file: &DicomFile, layout: &Layout, stream: &[u8]) -> Result<Words<'static>> {
+    let length = (layout.frame_samples() as u64 * u64::from(layout.allocated)).div_ceil(8);
     let mut bytes = Vec::new();
-    catch_unwind(AssertUnwindSafe(|| decoder.decode_frame(&source, 0, &mut bytes)))
-        .map_err(|_| Error::decode(&file.path, "the decoder gave up"))?
-        .map_err(|error| Error::decode(&file.path, error))?;
-    let needed = layout.frame_samples() * usize::from(allocated / 8);
-    if bytes.len() < needed {
-        let (field, available) = (format!("frame {frame}"), bytes.len() as u64);
-        return Err(Error::Truncated { path: file.path.clone(), field, needed: needed as u64, available });
-    }
-    bytes.truncate(needed);
-    Ok(DecodedFrame { bytes, allocated })
+    let mut decoder = DeflateDecoder::new(stream).take(length);
+    decoder.read_to_end(&mut bytes).map_err(|error| Error::decode(&file.path, error))?;
+    Ok(match layout.allocated {
+        1 if bytes.len() as u64 == length => unpacked(&bytes, layout.pixels()),
+        _ => words_of(Cow::Owned(bytes), layout, false),
+    })
 }
 
 /// The bytes of one frame. Fragments belong to frames one to one, or all to the only frame, or as the offset table says,
@@ -117,153 +248,9 @@ fn is_stream_start(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xFF, 0xD8]) || bytes.starts_with(&[0xFF, 0x4F, 0xFF, 0x51])
 }
 
-/// Size and depth as the compressed stream itself states them.
-#[derive(Debug, PartialEq, Eq)]
-struct StreamHead {
-    width: u32,
-    height: u32,
-    samples: u16,
-    bits: u8,
-    /// Made by the discrete cosine transform, which the decoder knows for 8 bits only.
-    lossy: bool,
-}
-
-impl StreamHead {
-    fn find(stream: &[u8]) -> Option<StreamHead> {
-        if stream.starts_with(&[0xFF, 0xD8]) {
-            return StreamHead::of_jpeg(stream);
-        }
-        // JPEG 2000: a bare codestream begins with SOC and SIZ; inside a JP2 file they follow some boxes.
-        let soc = stream.windows(4).take(4096).position(|bytes| bytes == [0xFF, 0x4F, 0xFF, 0x51])?;
-        StreamHead::of_jpeg2000(&stream[soc + 4..])
-    }
-
-    /// Walks the segments to the frame header (ITU T.81, B.2.2).
-    fn of_jpeg(stream: &[u8]) -> Option<StreamHead> {
-        let mut at = 2;
-        loop {
-            let [marker, code, high, low] = stream.get(at..at + 4)?.try_into().ok()?;
-            if marker != 0xFF {
-                return None;
-            }
-            if code == 0xFF {
-                at += 1; // Fill byte.
-                continue;
-            }
-            let is_frame_header = (0xC0..=0xCF).contains(&code) && !matches!(code, 0xC4 | 0xC8 | 0xCC);
-            if is_frame_header {
-                let segment = stream.get(at + 4..at + 10)?;
-                return Some(StreamHead {
-                    bits: segment[0],
-                    height: u32::from(u16::from_be_bytes([segment[1], segment[2]])),
-                    width: u32::from(u16::from_be_bytes([segment[3], segment[4]])),
-                    samples: u16::from(segment[5]),
-                    lossy: matches!(code, 0xC0..=0xC2),
-                });
-            }
-            at += 2 + usize::from(u16::from_be_bytes([high, low]));
-        }
-    }
-
-    /// Reads the SIZ segment (ITU T.800, A.5.1), which begins with its length.
-    fn of_jpeg2000(segment: &[u8]) -> Option<StreamHead> {
-        let long = |at: usize| segment.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-        let samples = segment.get(36..38)?.try_into().ok().map(u16::from_be_bytes)?;
-        let width = long(4)?.checked_sub(long(12)?)?;
-        let height = long(8)?.checked_sub(long(16)?)?;
-        Some(StreamHead { width, height, samples, bits: (segment.get(38)? & 0x7F) + 1, lossy: false })
-    }
-}
-
-/// A JPEG whose attributes say RGB, without a complete JFIF or Adobe marker that says how colour is stored, holds RGB;
-/// decoders would take it for YBR. An Adobe marker with transform 0 tells them.
-fn marked_as_rgb(stream: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    const ADOBE_RGB: &[u8] = b"\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00\x00";
-    let head = &stream[..stream.len().min(4096)];
-    // Length, then name; an Adobe marker shorter than 14 bytes has lost the byte that matters.
-    let says_how = head.windows(7).any(|bytes| {
-        let length = u16::from_be_bytes([bytes[0], bytes[1]]);
-        (&bytes[2..] == b"Adobe" && length >= 14) || &bytes[2..] == b"JFIF\0"
-    });
-    if !stream.starts_with(&[0xFF, 0xD8]) || says_how {
-        return stream;
-    }
-    Cow::Owned([&stream[..2], ADOBE_RGB, &stream[2..]].concat())
-}
-
-/// One frame as the decoders of dicom-rs want to see it: an object with a single frame and fragment.
-struct Frame<'a> {
-    uid: &'a str,
-    layout: &'a Layout,
-    allocated: u16,
-    stream: &'a [u8],
-}
-
-impl PixelDataObject for Frame<'_> {
-    fn transfer_syntax_uid(&self) -> &str {
-        self.uid
-    }
-
-    fn rows(&self) -> Option<u16> {
-        Some(self.layout.rows)
-    }
-
-    fn cols(&self) -> Option<u16> {
-        Some(self.layout.columns)
-    }
-
-    fn samples_per_pixel(&self) -> Option<u16> {
-        Some(self.layout.samples)
-    }
-
-    fn bits_allocated(&self) -> Option<u16> {
-        Some(self.allocated)
-    }
-
-    fn bits_stored(&self) -> Option<u16> {
-        Some(self.layout.stored.min(self.allocated))
-    }
-
-    fn photometric_interpretation(&self) -> Option<&str> {
-        Some(if self.layout.samples == 1 { "MONOCHROME2" } else { "RGB" })
-    }
-
-    fn number_of_frames(&self) -> Option<u32> {
-        Some(1)
-    }
-
-    fn number_of_fragments(&self) -> Option<u32> {
-        Some(1)
-    }
-
-    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
-        (fragment == 0).then_some(Cow::Borrowed(self.stream))
-    }
-
-    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
-        Some(Cow::Borrowed(&[0]))
-    }
-
-    fn raw_pixel_data(&self) -> Option<RawPixelData> {
-        Some(RawPixelData {
-            fragments: std::iter::once(self.stream.to_vec()).collect(),
-            offset_table: std::iter::once(0).collect(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn size_is_read_from_the_stream_itself() {
-        let jpeg = [&[0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 9, 9, 0xFF, 0xC3, 0, 11, 12][..], &[1, 0, 2, 0, 1, 0, 0]].concat();
-        let head = StreamHead { width: 512, height: 256, samples: 1, bits: 12, lossy: false };
-        assert_eq!(StreamHead::find(&jpeg), Some(head));
-        assert_eq!(StreamHead::find(&jpeg[..12]), None);
-        assert_eq!(StreamHead::find(&[]), None);
-    }
 
     #[test]
     fn fragments_are_grouped_by_offset_table_or_marker() {
@@ -275,5 +262,13 @@ mod tests {
         assert_eq!(frame_stream(&with_table, 2, 1).as_deref(), Some(&[2, 2, 2, 2, 0xFF, 0xD8, 3, 3][..]));
         assert_eq!(frame_stream(&without_table, 3, 2).as_deref(), Some(&c[..]));
         assert_eq!(frame_stream(&without_table, 7, 0), None);
+    }
+
+    #[test]
+    fn transfer_syntaxes_are_told_apart_and_named() {
+        assert_eq!(Coding::of("1.2.840.10008.1.2.4.202"), Some(Coding::Jpeg2000));
+        assert_eq!(Coding::of("1.2.840.10008.1.2.4.100"), None);
+        assert!(named("1.2.840.10008.1.2.4.100").contains("MPEG-2"));
+        assert!(named("1.2.3").contains("not a transfer syntax"));
     }
 }

@@ -85,9 +85,24 @@ impl DicomFile {
         Attributes { file: self, elements: &self.elements }
     }
 
+    /// What kind of numbers the pixels are: the element that holds them tells.
+    pub(crate) fn pixel_number(&self) -> Number {
+        let has = |tag| self.elements.contains_key(&tag);
+        match has(tags::PIXEL_DATA) {
+            false if has(tags::FLOAT_PIXEL_DATA) => Number::Float,
+            false if has(tags::DOUBLE_FLOAT_PIXEL_DATA) => Number::Double,
+            _ => Number::Whole,
+        }
+    }
+
     /// Bytes of the pixel element.
     pub(crate) fn pixel_data(&self) -> Option<PixelData<'_>> {
-        let element = self.elements.get(&tags::PIXEL_DATA)?;
+        let tag = match self.pixel_number() {
+            Number::Whole => tags::PIXEL_DATA,
+            Number::Float => tags::FLOAT_PIXEL_DATA,
+            Number::Double => tags::DOUBLE_FLOAT_PIXEL_DATA,
+        };
+        let element = self.elements.get(&tag)?;
         Some(match &element.fragments {
             Some(fragments) => PixelData::Fragments(fragments.iter().map(|range| &self.bytes[range.clone()]).collect()),
             None => PixelData::Native {
@@ -101,6 +116,17 @@ impl DicomFile {
     pub(crate) fn malformed(&self, tag: Tag, reason: impl Into<String>) -> Error {
         Error::malformed(&self.path, name_of(tag), reason)
     }
+}
+
+/// Kinds of numbers that pixels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// Whole numbers of the bits that the attributes name.
+    Whole,
+    /// FloatPixelData, 32 bits.
+    Float,
+    /// DoubleFloatPixelData, 64 bits.
+    Double,
 }
 
 /// The bytes of the pixel element as stored.
@@ -161,6 +187,25 @@ impl<'a> Attributes<'a> {
     /// Exactly `N` numbers of a DS value.
     pub(crate) fn decimal_array<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
         self.decimals(tag)?.try_into().ok()
+    }
+
+    /// The first double (VR FD).
+    pub(crate) fn double(&self, tag: Tag) -> Option<f64> {
+        let bytes = self.bytes(tag)?.first_chunk::<8>()?;
+        let value = if self.file.big_endian { f64::from_be_bytes(*bytes) } else { f64::from_le_bytes(*bytes) };
+        value.is_finite().then_some(value)
+    }
+
+    /// The first unsigned 32-bit value (VR UL).
+    pub(crate) fn long(&self, tag: Tag) -> Option<u32> {
+        let bytes = self.bytes(tag)?.first_chunk::<4>()?;
+        Some(if self.file.big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) })
+    }
+
+    /// One item of a sequence.
+    pub(crate) fn item(&self, tag: Tag, index: usize) -> Option<Attributes<'a>> {
+        let elements = self.elements.get(&tag)?.items.get(index)?;
+        Some(Attributes { file: self.file, elements })
     }
 
     /// The items of a sequence; none when it is absent.

@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 32;
 pub(crate) const MAX_ELEMENTS: usize = 2_000_000;
 
 /// Sequences whose items are read; others of known length are stepped over.
-const SEQUENCES: [Tag; 10] = [
+const SEQUENCES: [Tag; 12] = [
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
@@ -33,6 +33,8 @@ const SEQUENCES: [Tag; 10] = [
     tags::VOILUT_SEQUENCE,
     tags::MODALITY_LUT_SEQUENCE,
     tags::FRAME_CONTENT_SEQUENCE,
+    tags::MR_ECHO_SEQUENCE,
+    tags::MR_DIFFUSION_SEQUENCE,
 ];
 
 pub(crate) type Elements = BTreeMap<Tag, Element>;

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// The content is none of the formats that are read.
     #[error(
-        "{path}: not an image: the content is none of DICOM, NIfTI, PNG, JPEG, TIFF, BMP, WebP; remove it or convert it",
+        "{path}: not an image: the content is none of DICOM, NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP, WebP; remove it or convert it",
         path = .path.display()
     )]
     NotAnImage {

@@ -1,11 +1,11 @@
 //! Label maps: a class number for every voxel of a volume.
 
 use crate::error::{Error, Result};
+use crate::grid;
 use crate::limits::Limits;
-use crate::nifti;
 use crate::orient::{self, Affine, Stored};
 use crate::plane::{Geometry, LabelPlane};
-use crate::sniff::{FileKind, sniff};
+use crate::sniff::sniff;
 use crate::volume::{self, Volume};
 use gmai_schema::SliceRef;
 use std::collections::BTreeMap;
@@ -59,17 +59,15 @@ impl LabelMap {
     }
 }
 
-/// Reads a NIfTI label map. Values must be whole numbers from 0 to 65535.
+/// Reads a NIfTI, NRRD or MetaImage label map. Values must be whole numbers from 0 to 65535.
 pub fn read_label_map(path: &Path, limits: &Limits) -> Result<LabelMap> {
     limits.check_file(path)?;
-    match sniff(path)? {
-        Some(FileKind::Nifti) => {}
-        Some(found) => {
-            return Err(Error::WrongKind { path: path.into(), found, expected: "a NIfTI label map" });
-        }
-        None => return Err(Error::NotAnImage { path: path.into() }),
-    }
-    let stored = nifti::read_stored(path, limits)?.stored;
+    let kind = sniff(path)?.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
+    let Some(reader) = grid::reader(kind) else {
+        let expected = "a NIfTI, NRRD or MetaImage label map";
+        return Err(Error::WrongKind { path: path.into(), found: kind, expected });
+    };
+    let stored = reader(path, limits)?.stored;
     let values = stored.values.iter().map(|value| class_of(path, *value)).collect::<Result<Vec<u16>>>()?;
     let ras = orient::to_ras(path, Stored { dims: stored.dims, affine: stored.affine, values })?;
     let spacing = [0, 1, 2].map(|axis| orient::step_length(&ras.affine, axis) as f32);

@@ -1,4 +1,4 @@
-//! DICOM, NIfTI, PNG, JPEG, TIFF, BMP and WebP files as pixels with physical meaning, and those as 8-bit RGB.
+//! DICOM, NIfTI, NRRD, MetaImage, PNG, JPEG, TIFF, BMP and WebP files as pixels with physical meaning, and those as 8-bit RGB.
 //!
 //! ```text
 //! file -> sniff -> read / read_series -> Scan { Picture | Volume }      sniff.rs, dicom.rs, series.rs, nifti.rs, raster.rs
@@ -15,20 +15,34 @@ mod dicom;
 mod digest;
 mod elements;
 mod error;
+mod frames;
+mod grey;
+mod grid;
+mod jpeg2000;
 mod label;
 mod limits;
+mod lookup;
 mod mask;
+mod metaimage;
+mod mosaic;
 mod nifti;
+mod nifti_header;
+mod nrrd;
 mod orient;
+mod palette;
 mod pixels;
 mod plane;
 mod raster;
 mod render;
+mod rle;
+mod samples;
 mod series;
+mod slide;
 mod sniff;
 mod stack;
 mod tiff;
 mod volume;
+mod voxels;
 mod window;
 
 pub use digest::sha256_file;
@@ -40,7 +54,9 @@ pub use orient::Affine;
 pub use plane::{DisplaySize, Geometry, LabelPlane, Plane};
 pub use raster::DeepGrey;
 pub use render::render;
+pub use samples::{DicomSamples, read_dicom_samples};
 pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series};
+pub use slide::{Slide, SlideLevel, SlidePicture};
 pub use sniff::{FileKind, sniff};
 pub use volume::Volume;
 pub use window::{WindowRule, window};
@@ -84,16 +100,27 @@ pub enum Content {
 ///
 /// - PNG, JPEG, TIFF, BMP, WebP: a picture, with Pillow's values; alpha dropped, orientation applied in TIFF and not in the
 ///   other formats (as the processors of published checkpoints see it), 16-bit grey stretched to its range ([`DeepGrey::Stretch`]).
-/// - NIfTI: a volume in patient orientation, rescaled; of several volumes the first, with a note.
+/// - Whole-slide TIFF: the finest picture of at most 4096 x 4096 pixels, with a note; see [`Slide`] for its levels and tiles.
+/// - NIfTI, NRRD, MetaImage: a volume in patient orientation, rescaled; of several volumes the first, with a note.
 /// - DICOM with one frame, or colour: a picture, rescaled and windowed as the file says (else its full range), MONOCHROME1
 ///   inverted, palettes and YBR turned to RGB. DICOM with several grey frames: a volume.
 pub fn read(path: &Path, limits: &Limits) -> Result<Scan> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        return Err(Error::Empty { path: path.into() });
+    }
+    let kind = sniff(path)?.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
+    if kind == FileKind::Tiff
+        && let Some(scan) = slide::read_overview(path, limits)?
+    {
+        return Ok(scan);
+    }
     limits.check_file(path)?;
-    match sniff(path)? {
-        None => Err(Error::NotAnImage { path: path.into() }),
-        Some(FileKind::Dicom) => dicom::read(path, limits),
-        Some(FileKind::Nifti) => nifti::read(path, limits),
-        Some(kind) => {
+    if let Some(reader) = grid::reader(kind) {
+        return grid::read(path, kind, reader, limits);
+    }
+    match kind {
+        FileKind::Dicom => dicom::read(path, limits),
+        kind => {
             let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
             Ok(Scan {
                 kind,

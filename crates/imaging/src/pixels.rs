@@ -1,7 +1,7 @@
 //! The image pixel module of DICOM: from the pixel element to samples. Rules: PS3.3 C.7.6.3.1 and PS3.5 chapter 8.
 
-use crate::codec;
-use crate::data_set::{DicomFile, PixelData};
+use crate::codec::{self, Colours};
+use crate::data_set::{DicomFile, Number, PixelData};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use dicom_dictionary_std::tags;
@@ -17,9 +17,32 @@ pub(crate) struct Layout {
     pub(crate) allocated: u16,
     pub(crate) stored: u16,
     high_bit: u16,
-    signed: bool,
+    pub(crate) signed: bool,
     planar: bool,
     pub(crate) photometric: Photometric,
+    pub(crate) number: Number,
+}
+
+/// Samples of one frame as stored: only the bits that the layout names count.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Words<'a> {
+    Bytes(Cow<'a, [u8]>),
+    Shorts(Vec<u16>),
+    Longs(Vec<u32>),
+    /// Values that are no bits to be picked from: FloatPixelData and DoubleFloatPixelData.
+    Floats(Vec<f32>),
+}
+
+impl Words<'_> {
+    /// How many samples there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Words::Bytes(bytes) => bytes.len(),
+            Words::Shorts(words) => words.len(),
+            Words::Longs(words) => words.len(),
+            Words::Floats(values) => values.len(),
+        }
+    }
 }
 
 /// What the samples mean.
@@ -74,14 +97,25 @@ impl Layout {
         let rows = root.short(tags::ROWS).ok_or_else(|| missing("Rows"))?;
         let columns = root.short(tags::COLUMNS).ok_or_else(|| missing("Columns"))?;
         limits.check_pixels(&file.path, u64::from(columns), u64::from(rows))?;
-        let allocated = root.short(tags::BITS_ALLOCATED).ok_or_else(|| missing("BitsAllocated"))?;
-        let stored = root.short(tags::BITS_STORED).unwrap_or(allocated);
-        let high_bit = root.short(tags::HIGH_BIT).unwrap_or(stored.saturating_sub(1));
+        let number = file.pixel_number();
+        let allocated = match number {
+            Number::Whole => root.short(tags::BITS_ALLOCATED).ok_or_else(|| missing("BitsAllocated"))?,
+            Number::Float => 32,
+            Number::Double => 64,
+        };
+        let stored = root.short(tags::BITS_STORED).filter(|_| number == Number::Whole).unwrap_or(allocated);
+        let high_bit =
+            root.short(tags::HIGH_BIT).filter(|_| number == Number::Whole).unwrap_or(stored.saturating_sub(1));
         let fits = stored >= 1 && stored <= allocated && high_bit < allocated && high_bit + 1 >= stored;
-        if !matches!(allocated, 1 | 8 | 16 | 32) || !fits {
+        if !fits {
             let reason =
                 format!("{allocated} bits allocated, {stored} stored, high bit {high_bit} do not fit together");
             return Err(file.malformed(tags::BITS_ALLOCATED, reason));
+        }
+        if number == Number::Whole && !matches!(allocated, 1 | 8 | 16 | 32) {
+            let (path, value) = (file.path.clone(), allocated.to_string());
+            let remedy = "store it with 8, 16 or 32 bits a sample";
+            return Err(Error::Unsupported { path, field: "BitsAllocated", value, remedy });
         }
         let frames = match root.decimal(tags::NUMBER_OF_FRAMES) {
             None => 1,
@@ -96,7 +130,7 @@ impl Layout {
                 file.malformed(tags::SAMPLES_PER_PIXEL, format!("{samples} samples do not fit {photometric:?}"))
             );
         }
-        if samples == 3 && allocated != 8 && allocated != 16 {
+        if samples == 3 && (number != Number::Whole || allocated == 1) {
             let (path, value) = (file.path.clone(), format!("{allocated} with colour"));
             let remedy = "convert it to 8 bits a sample";
             return Err(Error::Unsupported { path, field: "BitsAllocated", value, remedy });
@@ -112,6 +146,7 @@ impl Layout {
             signed: root.short(tags::PIXEL_REPRESENTATION) == Some(1),
             planar: root.short(tags::PLANAR_CONFIGURATION) == Some(1),
             photometric,
+            number,
         })
     }
 
@@ -171,104 +206,157 @@ impl<'a> Frames<'a> {
 
     /// One frame of grey values or palette indices, as stored (not rescaled).
     pub(crate) fn grey(&self, frame: u32) -> Result<Vec<f32>> {
+        Ok(self.numbers(self.words(frame)?.0))
+    }
+
+    /// Words to the numbers that they stand for.
+    fn numbers(&self, words: Words<'_>) -> Vec<f32> {
         let layout = &self.layout;
-        if layout.allocated == 1 {
-            return self.bits(frame);
+        match words {
+            Words::Bytes(bytes) => bytes.iter().map(|byte| layout.sample(u32::from(*byte))).collect(),
+            Words::Shorts(words) => words.iter().map(|word| layout.sample(u32::from(*word))).collect(),
+            Words::Longs(words) => words.iter().map(|word| layout.sample(*word)).collect(),
+            Words::Floats(values) => values,
         }
-        let (bytes, allocated) = self.frame(frame)?;
-        Ok(match allocated {
-            8 => bytes.iter().map(|byte| layout.sample(u32::from(*byte))).collect(),
-            16 => {
-                let (words, _) = bytes.as_chunks::<2>();
-                words.iter().map(|word| layout.sample(u32::from(u16::from_le_bytes(*word)))).collect()
-            }
-            _ => {
-                let (words, _) = bytes.as_chunks::<4>();
-                words.iter().map(|word| layout.sample(u32::from_le_bytes(*word))).collect()
-            }
-        })
+    }
+
+    /// One frame's samples as the file means them, pixel by pixel: stored numbers, in colour red, green and blue.
+    pub(crate) fn samples(&self, frame: u32) -> Result<Vec<f32>> {
+        if self.layout.samples == 1 {
+            return self.grey(frame);
+        }
+        let (words, colours) = self.words(frame)?;
+        if self.layout.allocated == 8 || self.is_ybr(colours) {
+            return Ok(self.rgb_bytes(words, colours).into_iter().map(f32::from).collect());
+        }
+        Ok(self.numbers(words))
     }
 
     /// One frame as red, green and blue bytes.
     pub(crate) fn colour(&self, frame: u32) -> Result<Vec<u8>> {
-        let layout = &self.layout;
-        let (bytes, allocated) = self.frame(frame)?;
-        let native = matches!(self.data, PixelData::Native { .. });
-        let samples: Cow<[u8]> = match allocated {
-            8 => bytes,
-            // The high byte carries the visible part, wherever the stored bits end.
-            _ => {
-                let shift = layout.stored.saturating_sub(8).min(8);
-                let (words, _) = bytes.as_chunks::<2>();
-                words.iter().map(|word| (u16::from_le_bytes(*word) >> shift).min(255) as u8).collect()
-            }
+        let (words, colours) = self.words(frame)?;
+        Ok(self.rgb_bytes(words, colours))
+    }
+
+    /// Whether the words are luminance and colour differences.
+    fn is_ybr(&self, colours: Colours) -> bool {
+        colours == Colours::AsNamed && matches!(self.layout.photometric, Photometric::YbrFull | Photometric::YbrFull422)
+    }
+
+    fn rgb_bytes(&self, words: Words<'_>, colours: Colours) -> Vec<u8> {
+        // The highest stored bits carry the visible part.
+        let shift = self.layout.stored.saturating_sub(8);
+        let mut samples: Vec<u8> = match words {
+            Words::Bytes(bytes) => bytes.into_owned(),
+            Words::Shorts(words) => words.iter().map(|word| (word >> shift.min(8)).min(255) as u8).collect(),
+            Words::Longs(words) => words.iter().map(|word| (word >> shift.min(24)).min(255) as u8).collect(),
+            Words::Floats(values) => values.iter().map(|value| *value as u8).collect(),
         };
-        if native && layout.photometric == Photometric::YbrFull422 {
-            return Ok(samples
-                .chunks_exact(4)
-                .flat_map(|pair| {
-                    let [a, b] = [0, 1].map(|index| rgb_of_ybr([pair[index], pair[2], pair[3]]));
-                    [a[0], a[1], a[2], b[0], b[1], b[2]]
-                })
-                .collect());
-        }
-        let mut pixels = if native && layout.planar { interleave(&samples) } else { samples.into_owned() };
-        // JPEG decoders give RGB; what they and the uncompressed forms leave as YBR is converted here.
-        let convert = layout.photometric == Photometric::YbrFull && !codec::gives_rgb(&self.file.transfer_syntax);
-        if convert {
-            for pixel in pixels.as_chunks_mut::<3>().0 {
+        if self.is_ybr(colours) {
+            for pixel in samples.as_chunks_mut::<3>().0 {
                 *pixel = rgb_of_ybr(*pixel);
             }
         }
-        Ok(pixels)
+        samples
     }
 
-    /// Little-endian bytes of a frame, and the bits that each sample takes.
-    fn frame(&self, frame: u32) -> Result<(Cow<'a, [u8]>, u16)> {
+    /// The samples of a frame, colour pixel by pixel and at full size.
+    fn words(&self, frame: u32) -> Result<(Words<'a>, Colours)> {
         match &self.data {
+            PixelData::Native { .. } if self.layout.allocated == 1 => Ok((self.bits(frame), Colours::AsNamed)),
             PixelData::Native { bytes, big_endian, words } => {
                 let start = self.frame_bytes(u64::from(frame)) as usize;
                 let bytes = &bytes[start..self.frame_bytes(u64::from(frame) + 1) as usize];
-                let width = match self.layout.allocated {
-                    // PS3.5 A.3: big-endian bytes in words come in swapped pairs.
-                    8 if *words => 2,
-                    allocated => usize::from(allocated / 8),
-                };
-                if *big_endian && width > 1 {
+                // PS3.5 A.3: big-endian bytes in words come in swapped pairs.
+                let bytes = if self.layout.allocated == 8 && *big_endian && *words {
                     let mut swapped = bytes.to_vec();
-                    swapped.chunks_exact_mut(width).for_each(<[u8]>::reverse);
-                    return Ok((swapped.into(), self.layout.allocated));
-                }
-                Ok((bytes.into(), self.layout.allocated))
+                    swapped.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
+                    Cow::Owned(swapped)
+                } else {
+                    Cow::<'a, [u8]>::Borrowed(bytes)
+                };
+                Ok((self.native_words(bytes, *big_endian), Colours::AsNamed))
             }
-            PixelData::Fragments(fragments) => {
-                let decoded = codec::decode_frame(self.file, &self.layout, fragments, frame)?;
-                Ok((decoded.bytes.into(), decoded.allocated))
-            }
+            PixelData::Fragments(fragments) => codec::decode_frame(self.file, &self.layout, fragments, frame),
         }
     }
 
+    fn native_words(&self, bytes: Cow<'a, [u8]>, big_endian: bool) -> Words<'a> {
+        let words = words_of(bytes, &self.layout, big_endian);
+        if self.layout.photometric == Photometric::YbrFull422 {
+            return full_width(words);
+        }
+        if self.layout.samples == 3 && self.layout.planar { interleaved(words) } else { words }
+    }
+
     /// Bits of a binary image: one stream over all frames, lowest bit of a byte first (PS3.5 8.1.1).
-    fn bits(&self, frame: u32) -> Result<Vec<f32>> {
-        let PixelData::Native { bytes, .. } = &self.data else {
-            let (path, field) = (self.file.path.clone(), "BitsAllocated");
-            let remedy = "decompress the file first (dcmdrle, gdcmconv --raw)";
-            return Err(Error::Unsupported { path, field, value: "1 in compressed form".into(), remedy });
+    fn bits(&self, frame: u32) -> Words<'a> {
+        let PixelData::Native { bytes, big_endian, words } = &self.data else {
+            return Words::Bytes(Cow::Borrowed(&[]));
         };
         let start = frame as usize * self.layout.pixels();
-        let bit = |index: usize| f32::from(bytes[index / 8] >> (index % 8) & 1);
-        Ok((start..start + self.layout.pixels()).map(bit).collect())
+        // PS3.5 A.3: big-endian bytes in words come in swapped pairs.
+        let swap = usize::from(*big_endian && *words);
+        let bit = |index: usize| bytes.get(index / 8 ^ swap).map_or(0, |byte| byte >> (index % 8) & 1);
+        Words::Bytes((start..start + self.layout.pixels()).map(bit).collect::<Vec<u8>>().into())
     }
 }
 
+/// Uncompressed bytes as words of the layout's width.
+pub(crate) fn words_of<'a>(bytes: Cow<'a, [u8]>, layout: &Layout, big_endian: bool) -> Words<'a> {
+    fn each<const N: usize, T>(bytes: &[u8], big_endian: bool, convert: impl Fn([u8; N]) -> T) -> Vec<T> {
+        let turned = |mut word: [u8; N]| {
+            if big_endian {
+                word.reverse();
+            }
+            word
+        };
+        bytes.as_chunks::<N>().0.iter().map(|word| convert(turned(*word))).collect()
+    }
+    match (layout.number, layout.allocated) {
+        (Number::Float, _) => Words::Floats(each(&bytes, big_endian, f32::from_le_bytes)),
+        (Number::Double, _) => Words::Floats(each(&bytes, big_endian, |word| f64::from_le_bytes(word) as f32)),
+        (Number::Whole, 16) => Words::Shorts(each(&bytes, big_endian, u16::from_le_bytes)),
+        (Number::Whole, 32) => Words::Longs(each(&bytes, big_endian, u32::from_le_bytes)),
+        (Number::Whole, _) => Words::Bytes(bytes),
+    }
+}
+
+/// Packed bits, lowest first, as `count` words.
+pub(crate) fn unpacked(bytes: &[u8], count: usize) -> Words<'static> {
+    let bit = |index: usize| bytes.get(index / 8).map_or(0, |byte| byte >> (index % 8) & 1);
+    Words::Bytes((0..count).map(bit).collect::<Vec<u8>>().into())
+}
+
 /// Plane after plane to pixel after pixel.
-fn interleave(planes: &[u8]) -> Vec<u8> {
-    let pixels = planes.len() / 3;
-    (0..pixels).flat_map(|pixel| [planes[pixel], planes[pixels + pixel], planes[2 * pixels + pixel]]).collect()
+fn interleaved(words: Words<'_>) -> Words<'_> {
+    fn turn<T: Copy>(planes: &[T]) -> Vec<T> {
+        let pixels = planes.len() / 3;
+        (0..pixels).flat_map(|pixel| [planes[pixel], planes[pixels + pixel], planes[2 * pixels + pixel]]).collect()
+    }
+    match words {
+        Words::Bytes(planes) => Words::Bytes(turn(&planes).into()),
+        Words::Shorts(planes) => Words::Shorts(turn(&planes)),
+        Words::Longs(planes) => Words::Longs(turn(&planes)),
+        floats => floats,
+    }
+}
+
+/// Two luminances and the two differences that they share, to two whole pixels.
+fn full_width(words: Words<'_>) -> Words<'_> {
+    fn widen<T: Copy>(pairs: &[T]) -> Vec<T> {
+        pairs.as_chunks::<4>().0.iter().flat_map(|[a, b, blue, red]| [*a, *blue, *red, *b, *blue, *red]).collect()
+    }
+    match words {
+        Words::Bytes(pairs) => Words::Bytes(widen(&pairs).into()),
+        Words::Shorts(pairs) => Words::Shorts(widen(&pairs)),
+        Words::Longs(pairs) => Words::Longs(widen(&pairs)),
+        floats => floats,
+    }
 }
 
 /// PS3.3 C.7.6.3.1.2, inverted: full-range YCbCr of ITU-R BT.601.
-fn rgb_of_ybr([y, blue, red]: [u8; 3]) -> [u8; 3] {
+pub(crate) fn rgb_of_ybr([y, blue, red]: [u8; 3]) -> [u8; 3] {
     let [y, blue, red] = [f32::from(y), f32::from(blue) - 128.0, f32::from(red) - 128.0];
     [y + 1.402 * red, y - 0.344_136 * blue - 0.714_136 * red, y + 1.772 * blue]
         .map(|value| (value + 0.5).clamp(0.0, 255.0) as u8)
@@ -290,7 +378,15 @@ mod tests {
             signed,
             planar: false,
             photometric: Photometric::Monochrome2,
+            number: Number::Whole,
         }
+    }
+
+    #[test]
+    fn shared_colour_differences_are_given_to_both_pixels() {
+        assert_eq!(full_width(Words::Shorts(vec![1, 2, 3, 4])), Words::Shorts(vec![1, 3, 4, 2, 3, 4]));
+        assert_eq!(interleaved(Words::Longs(vec![1, 2, 3, 4, 5, 6])), Words::Longs(vec![1, 3, 5, 2, 4, 6]));
+        assert_eq!(unpacked(&[0b0000_0101, 1], 9), Words::Bytes(vec![1, 0, 1, 0, 0, 0, 0, 0, 1].into()));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Folders of DICOM files: which series they hold, and each series as a volume.
 
-use crate::data_set::DicomFile;
+use crate::data_set::{Attributes, DicomFile};
 use crate::dicom;
 use crate::digest::{sha256_bytes, sha256_of_hashes};
 use crate::error::{Error, Result};
+use crate::grey::{self, Rescale};
 use crate::limits::Limits;
+use crate::mosaic::{self, Mosaic};
 use crate::orient::{self, Stored};
 use crate::pixels::{Frames, Layout, Photometric};
 use crate::sniff::{FileKind, sniff};
@@ -14,7 +16,7 @@ use crate::{Content, Scan};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use gmai_schema::Modality;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A gap wider than this many usual distances means that files are missing.
@@ -27,6 +29,9 @@ const MAX_FOLDER_DEPTH: usize = 32;
 pub struct Series {
     /// SeriesInstanceUID.
     pub uid: String,
+    /// What tells this from other volumes under the same SeriesInstanceUID (direction, size, echo, diffusion weighting, kind of MR image);
+    /// `None` when there is only one.
+    pub part: Option<String>,
     /// Its files, sorted by path.
     pub files: Vec<PathBuf>,
     /// Raw PatientID of the first file.
@@ -59,12 +64,13 @@ pub fn group_series(dir: &Path, limits: &Limits) -> Result<Vec<Series>> {
     Ok(survey_series(dir, limits)?.series)
 }
 
-/// Sorts every file below a folder into series, reading headers only.
+/// Sorts every file below a folder into series, reading headers only. What cannot lie in one volume is apart: a localizer of three
+/// directions is three series. A series in time stays one.
 pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
     let mut files = Vec::new();
     collect_files(dir, 0, &mut files)?;
     let mut survey = SeriesSurvey::default();
-    let mut by_uid: BTreeMap<String, Series> = BTreeMap::new();
+    let mut by_part: BTreeMap<(String, Part), Series> = BTreeMap::new();
     for path in files {
         if sniff(&path)? != Some(FileKind::Dicom) {
             survey.other_files.push(path);
@@ -83,8 +89,9 @@ pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
             survey.without_images.push(path);
             continue;
         };
-        let series = by_uid.entry(uid.clone()).or_insert_with(|| Series {
+        let series = by_part.entry((uid.clone(), Part::read(&root))).or_insert_with(|| Series {
             uid,
+            part: None,
             files: Vec::new(),
             patient: root.text(tags::PATIENT_ID),
             study: root.text(tags::STUDY_INSTANCE_UID),
@@ -94,9 +101,46 @@ pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
         });
         series.files.push(path);
     }
-    survey.series = by_uid.into_values().collect();
+    let parts: Vec<(String, Part)> = by_part.keys().cloned().collect();
+    for ((uid, part), series) in &mut by_part {
+        let others: Vec<&Part> = parts.iter().filter(|(other, _)| other == uid).map(|(_, part)| part).collect();
+        series.part = (others.len() > 1).then(|| part.differences(&others));
+    }
+    survey.series = by_part.into_values().collect();
     survey.series.sort_by(|a, b| a.files.cmp(&b.files));
     Ok(survey)
+}
+
+/// Attributes in which all files of one volume agree, with their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Part([(&'static str, String); 5]);
+
+impl Part {
+    fn read(root: &Attributes<'_>) -> Part {
+        let directions = root.decimals(tags::IMAGE_ORIENTATION_PATIENT).unwrap_or_default();
+        // Headers are rounded: slices of one volume differ in later digits.
+        let rounded: Vec<String> = directions.iter().map(|part| format!("{:.2}", part + 0.0)).collect();
+        let size = [tags::COLUMNS, tags::ROWS].map(|tag| root.short(tag).unwrap_or(0).to_string()).join(" x ");
+        let echo = root.text(tags::ECHO_NUMBERS).or_else(|| root.text(tags::ECHO_TIME)).unwrap_or_default();
+        let b_value = root.double(tags::DIFFUSION_B_VALUE).map(|value| value.to_string()).unwrap_or_default();
+        let is_mr = root.text(tags::MODALITY).as_deref() == Some("MR");
+        let kind = root.text(tags::IMAGE_TYPE).filter(|_| is_mr).unwrap_or_default();
+        let kind = kind.split('\\').skip(2).collect::<Vec<_>>().join(" ");
+        Part([
+            ("directions", rounded.join(" ").replace("-0.00", "0.00")),
+            ("size", size),
+            ("echo", echo),
+            ("b-value", b_value),
+            ("kind", kind),
+        ])
+    }
+
+    /// What is not alike in all parts, in words.
+    fn differences(&self, parts: &[&Part]) -> String {
+        let differs = |index: &usize| parts.iter().any(|part| part.0[*index] != self.0[*index]);
+        let named = |index: usize| format!("{} {}", self.0[index].0, self.0[index].1);
+        (0..self.0.len()).filter(differs).map(named).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// All files below a folder, sorted; links to folders are not followed.
@@ -119,45 +163,75 @@ fn collect_files(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(
 /// Reads the files of one grey DICOM series as a volume, slices ordered by their position along the normal.
 ///
 /// Refused: files of different series, size, orientation or spacing; missing slices; colour. A time series gives its
-/// first volume, with a note. The hash covers all files, whatever their order.
+/// first volume, with a note; of files that repeat another one is used, with a note. The hash covers all files, whatever their order.
 pub fn read_series(files: &[PathBuf], limits: &Limits) -> Result<Scan> {
-    let Some(first) = files.first() else {
+    if files.is_empty() {
         return Err(Error::malformed(Path::new("series"), "files", "no file was given"));
-    };
-    let mut slices = files.iter().map(|path| Slice::read(path, limits)).collect::<Result<Vec<_>>>()?;
-    if let [single] = slices.as_slice()
-        && single.layout.frames > 1
-    {
-        return dicom::read(first, limits);
     }
+    let mut slices = files.iter().map(|path| Slice::read(path, limits)).collect::<Result<Vec<_>>>()?;
     // A series in time: the earliest comes first, and among equals the path decides.
     slices.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.path.cmp(&b.path)));
     check_same(&slices)?;
+    let sha256 = sha256_of_hashes(slices.iter().map(|slice| slice.sha256.clone()).collect());
+    if slices[0].is_volume {
+        let mut scan = dicom::read(&slices[0].path, limits)?;
+        if slices.len() > 1 {
+            scan.notes.push(format!("{} files, each a volume (time), the first is used", slices.len()));
+            scan.sha256 = sha256;
+        }
+        return Ok(scan);
+    }
     let mut notes = Vec::new();
+    drop_copies(&mut slices, &mut notes);
     let stack = arrange(&slices, &mut notes)?;
-    let layout = &slices[0].layout;
+    Ok(Scan { sha256, ..read_stack(&slices, &stack, notes, limits)? })
+}
+
+/// Leaves out files that repeat another of the series: the same bytes, or the same SOPInstanceUID at the same place and time.
+fn drop_copies(slices: &mut Vec<Slice>, notes: &mut Vec<String>) {
+    let before = slices.len();
+    let mut bytes = BTreeSet::new();
+    let mut instances = BTreeSet::new();
+    slices.retain(|slice| {
+        let is_new = bytes.insert(slice.sha256.clone());
+        // The name alone is not enough: de-identification may have given all files the same one.
+        let position = slice.geometry.as_ref().map(|geometry| geometry.position.map(f64::to_bits));
+        let instance = slice.instance.as_ref().zip(position).map(|(uid, place)| (uid.clone(), place, slice.time));
+        instance.is_none_or(|instance| instances.insert(instance)) && is_new
+    });
+    if slices.len() < before {
+        notes.push(format!("{} files repeat another of the series and are left out", before - slices.len()));
+    }
+}
+
+/// Decodes the slices of a stack.
+fn read_stack(slices: &[Slice], stack: &Stack, mut notes: Vec<String>, limits: &Limits) -> Result<Scan> {
+    let Slice { path: first, layout, .. } = &slices[0];
     let dims = [usize::from(layout.columns), usize::from(layout.rows), stack.order.len()];
     let count = limits.check_voxels(first, dims)?;
     let mut values = Vec::with_capacity(count);
     let mut scan = None;
+    let mut padding = None;
     for index in &stack.order {
         let file = DicomFile::read(&slices[*index].path, limits)?;
         let frames = Frames::open(&file, limits)?;
         let mut slice = frames.grey(0)?;
-        dicom::rescale(&file.root(), 0, &mut slice);
+        let rescale = Rescale::read(&file, &frames.layout, 0)?;
+        rescale.apply(&mut slice);
         values.extend(slice);
+        padding = padding.or_else(|| grey::padding(&file.root(), &frames.layout, &rescale));
         scan.get_or_insert_with(|| dicom::identified(&file.root()));
     }
     if values.len() != count {
         return Err(Error::decode(first, "a file of the series changed while it was read"));
     }
+    let ras = orient::to_ras(first, Stored { dims, affine: stack.affine, values })?;
+    let mut volume = Volume { padding, ..Volume::from_ras(ras) };
     if layout.photometric == Photometric::Monochrome1 {
-        dicom::invert(&mut values, &mut notes);
+        volume.mirror_values(&mut notes);
     }
-    let volume = Volume::from_ras(orient::to_ras(first, Stored { dims, affine: stack.affine, values })?);
-    let sha256 = sha256_of_hashes(slices.into_iter().map(|slice| slice.sha256).collect());
     let scan = scan.ok_or_else(|| Error::malformed(first, "series", "holds no slice"))?;
-    Ok(Scan { content: Content::Volume(volume), sha256, notes, ..scan })
+    Ok(Scan { content: Content::Volume(volume), notes, ..scan })
 }
 
 /// What must be known of a file before its pixels are decoded.
@@ -165,7 +239,10 @@ struct Slice {
     path: PathBuf,
     sha256: String,
     series: Option<String>,
+    instance: Option<String>,
     layout: Layout,
+    /// Whether the file alone is a volume: several frames, or a mosaic.
+    is_volume: bool,
     geometry: Option<SliceGeometry>,
     /// TemporalPositionIdentifier, AcquisitionNumber, EchoNumbers, InstanceNumber; 0 where absent.
     time: [i64; 4],
@@ -179,11 +256,15 @@ impl Slice {
         let file = DicomFile::from_bytes(path, bytes, limits)?;
         let root = file.root();
         let number = |tag: Tag| root.decimal(tag).unwrap_or(0.0) as i64;
+        let layout = Layout::read(&file, limits)?;
         Ok(Slice {
             path: path.into(),
             sha256,
             series: root.text(tags::SERIES_INSTANCE_UID),
-            layout: Layout::read(&file, limits)?,
+            instance: root.text(tags::SOP_INSTANCE_UID),
+            is_volume: layout.frames > 1
+                || (layout.photometric.is_grey() && mosaic::is_mosaic(&root) && Mosaic::read(&root, &layout).is_ok()),
+            layout,
             geometry: SliceGeometry::read(&root, &root, &root),
             time: [
                 number(tags::TEMPORAL_POSITION_IDENTIFIER),
@@ -253,12 +334,6 @@ fn arrange(slices: &[Slice], notes: &mut Vec<String>) -> Result<Stack> {
         let path = slices[stack.order[index]].path.clone();
         return Err(Error::SliceGap { path, gap_mm, spacing_mm: stack.step_mm });
     }
-    if !stack.uneven.is_empty() {
-        let count = stack.uneven.len();
-        notes.push(format!("{count} distances between slices differ from {:.3} mm by more than 1 %", stack.step_mm));
-    }
-    if stack.repeats > 1 {
-        notes.push(format!("{} images at each position (time or echo), the first is used", stack.repeats));
-    }
+    stack.describe("images", notes);
     Ok(stack)
 }

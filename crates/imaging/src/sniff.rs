@@ -12,8 +12,12 @@ use std::path::Path;
 pub enum FileKind {
     /// DICOM part 10, or a bare data set.
     Dicom,
-    /// NIfTI-1, plain or gzipped.
+    /// NIfTI, plain or gzipped; also the header of a pair.
     Nifti,
+    /// NRRD, its header at least.
+    Nrrd,
+    /// MetaImage (.mha, .mhd), its header at least.
+    MetaImage,
     /// Portable Network Graphics.
     Png,
     /// JPEG.
@@ -32,6 +36,8 @@ impl FileKind {
         match self {
             FileKind::Dicom => "dicom",
             FileKind::Nifti => "nifti",
+            FileKind::Nrrd => "nrrd",
+            FileKind::MetaImage => "metaimage",
             FileKind::Png => "png",
             FileKind::Jpeg => "jpeg",
             FileKind::Tiff => "tiff",
@@ -42,7 +48,7 @@ impl FileKind {
 
     /// Whether one file may hold a volume.
     pub fn may_be_volume(self) -> bool {
-        matches!(self, FileKind::Dicom | FileKind::Nifti)
+        matches!(self, FileKind::Dicom | FileKind::Nifti | FileKind::Nrrd | FileKind::MetaImage)
     }
 }
 
@@ -73,6 +79,10 @@ pub(crate) fn kind_of(head: &[u8]) -> Option<FileKind> {
         Some(FileKind::Dicom)
     } else if is_nifti(head) || is_gzipped_nifti(head) {
         Some(FileKind::Nifti)
+    } else if head.starts_with(b"NRRD000") {
+        Some(FileKind::Nrrd)
+    } else if is_metaimage(head) {
+        Some(FileKind::MetaImage)
     } else if data_set::looks_like_bare_data_set(head) {
         Some(FileKind::Dicom)
     } else {
@@ -88,6 +98,14 @@ fn is_bmp(head: &[u8]) -> bool {
 /// NIfTI-1 (single file or header of a pair) or NIfTI-2.
 fn is_nifti(head: &[u8]) -> bool {
     matches!(head.get(344..348), Some(b"n+1\0" | b"ni1\0")) || matches!(head.get(4..8), Some(b"n+2\0" | b"ni2\0"))
+}
+
+/// The first lines of a MetaImage name the kind of object and its axes; other text does not.
+fn is_metaimage(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let has = |key: &str| text.lines().any(|line| line.split_once('=').is_some_and(|(name, _)| name.trim() == key));
+    let first = text.lines().next().and_then(|line| line.split_once('=')).map_or("", |(name, _)| name.trim());
+    matches!(first, "ObjectType" | "NDims" | "Comment") && has("NDims") && has("DimSize")
 }
 
 pub(crate) fn is_gzip(head: &[u8]) -> bool {
@@ -112,6 +130,8 @@ mod tests {
     fn text_that_begins_like_an_image_is_not_one() {
         assert_eq!(kind_of(b"BMI,age\n23.4,50\n"), None);
         assert_eq!(kind_of(b"II* and MM"), None);
+        assert_eq!(kind_of(b"NDims = 3 axes of the grid\n"), None);
+        assert_eq!(kind_of(b"ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\n"), Some(FileKind::MetaImage));
         assert_eq!(kind_of(b""), None);
         assert_eq!(kind_of(&[8, 0]), None);
     }

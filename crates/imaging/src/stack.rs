@@ -7,6 +7,8 @@ use dicom_dictionary_std::tags;
 
 /// Slices nearer than this lie at the same place, in mm: headers are rounded.
 const SAME_PLACE_MM: f64 = 1e-2;
+/// Tilts below this are rounding, in degrees.
+const LEAST_TILT: f64 = 0.1;
 /// Direction cosines of one volume may differ by this.
 const SAME_DIRECTION: f64 = 1e-3;
 
@@ -75,8 +77,12 @@ pub(crate) struct Stack {
     pub(crate) order: Vec<usize>,
     /// Voxel (column, row, slice) to RAS.
     pub(crate) affine: Affine,
-    /// Slices found at each place: more than 1 for time series and several echoes.
+    /// Slices found at most places: more than 1 for time series and several echoes.
     pub(crate) repeats: usize,
+    /// Places with another number of slices.
+    pub(crate) odd_places: usize,
+    /// Angle between the normal and the way from slice to slice: the tilt of a gantry.
+    pub(crate) tilt_degrees: f64,
     /// Distances between neighbours that differ from the usual one by more than a percent, as `(index in order, mm)`.
     pub(crate) uneven: Vec<(usize, f64)>,
     /// Usual distance between neighbours, in mm.
@@ -87,12 +93,49 @@ impl Stack {
     /// Slices whose place is not known, one after the other; `spacing` is column, row and slice distance in mm.
     pub(crate) fn as_stored(count: usize, spacing: [f64; 3]) -> Stack {
         let affine = [[-spacing[0], 0.0, 0.0, 0.0], [0.0, -spacing[1], 0.0, 0.0], [0.0, 0.0, spacing[2], 0.0]];
-        Stack { order: (0..count).collect(), affine, repeats: 1, uneven: Vec::new(), step_mm: spacing[2] }
+        Stack {
+            order: (0..count).collect(),
+            affine,
+            repeats: 1,
+            odd_places: 0,
+            tilt_degrees: 0.0,
+            uneven: Vec::new(),
+            step_mm: spacing[2],
+        }
+    }
+
+    /// What a person should know of how the slices lie; `what` they are called.
+    pub(crate) fn describe(&self, what: &str, notes: &mut Vec<String>) {
+        if self.repeats > 1 {
+            notes.push(format!(
+                "{} {what} at each position (time, echo or diffusion weighting), the first is used",
+                self.repeats
+            ));
+        }
+        if self.odd_places > 0 {
+            notes.push(format!(
+                "{} positions hold more or fewer than {} {what}: duplicates, or an unfinished series",
+                self.odd_places, self.repeats
+            ));
+        }
+        if !self.uneven.is_empty() {
+            let widest = self.uneven.iter().map(|(_, gap)| *gap).fold(0.0, f64::max);
+            notes.push(format!(
+                "{} distances between slices differ from {:.3} mm by more than 1 %, the widest is {widest:.3} mm",
+                self.uneven.len(),
+                self.step_mm
+            ));
+        }
+        if self.tilt_degrees > LEAST_TILT {
+            notes.push(format!(
+                "gantry tilt: slices are shifted against each other by {:.1} degrees",
+                self.tilt_degrees
+            ));
+        }
     }
 }
 
-/// Orders slices along their normal. Where several lie at one place the first given is used, provided every place has
-/// equally many. `slices` must not be empty. The error says in words why there is no order.
+/// Orders slices along their normal. Where several lie at one place the first given is used. `slices` must not be empty. The error says in words why there is no order.
 pub(crate) fn arrange(slices: &[SliceGeometry]) -> Result<Stack, String> {
     let first = &slices[0];
     if let Some(index) = slices.iter().position(|slice| !slice.is_parallel(first)) {
@@ -112,11 +155,10 @@ pub(crate) fn arrange(slices: &[SliceGeometry]) -> Result<Stack, String> {
             _ => places.push(vec![index]),
         }
     }
-    let repeats = places[0].len();
-    if let Some(place) = places.iter().find(|place| place.len() != repeats) {
-        let at = depths[place[0]];
-        return Err(format!("{} slices at {at:.2} mm where other places have {repeats}", place.len()));
-    }
+    let mut counts: Vec<usize> = places.iter().map(Vec::len).collect();
+    counts.sort_unstable();
+    let repeats = counts[counts.len() / 2];
+    let odd_places = counts.iter().filter(|count| **count != repeats).count();
     // The first given of each place: rounding may have put another one in front.
     let order: Vec<usize> = places.iter().map(|place| place.iter().copied().min().unwrap_or(place[0])).collect();
     let steps: Vec<f64> = order.windows(2).map(|pair| depths[pair[1]] - depths[pair[0]]).collect();
@@ -124,7 +166,15 @@ pub(crate) fn arrange(slices: &[SliceGeometry]) -> Result<Stack, String> {
     let uneven = steps.iter().enumerate().filter(|(_, step)| (**step - step_mm).abs() > 0.01 * step_mm);
     let uneven = uneven.map(|(index, step)| (index + 1, *step)).collect();
     let affine = affine(slices, &order, step_mm);
-    Ok(Stack { order, affine, repeats, uneven, step_mm })
+    Ok(Stack { tilt_degrees: tilt(&affine, normal), order, affine, repeats, odd_places, uneven, step_mm })
+}
+
+/// Degrees between the normal (LPS) and the third column of an affine (RAS).
+fn tilt(affine: &Affine, normal: [f64; 3]) -> f64 {
+    let step = [-affine[0][2], -affine[1][2], affine[2][2]];
+    let length = |vector: [f64; 3]| vector.iter().map(|part| part * part).sum::<f64>().sqrt();
+    let cosine = (0..3).map(|axis| step[axis] * normal[axis]).sum::<f64>() / (length(step) * length(normal));
+    cosine.abs().min(1.0).acos().to_degrees()
 }
 
 fn median(values: &[f64]) -> Option<f64> {
@@ -181,7 +231,21 @@ mod tests {
     fn time_series_gives_its_first_volume() {
         let stack = arrange(&[slice(0.0), slice(2.0), slice(0.0), slice(2.001)]).unwrap();
         assert_eq!((stack.order, stack.repeats), (vec![0, 1], 2));
-        assert!(arrange(&[slice(0.0), slice(2.0), slice(0.0)]).is_err());
+    }
+
+    #[test]
+    fn duplicates_and_tilts_are_noticed() {
+        let notes = |slices: &[SliceGeometry]| {
+            let mut notes = Vec::new();
+            arrange(slices).unwrap().describe("images", &mut notes);
+            notes.join("; ")
+        };
+        assert_eq!(notes(&[slice(0.0), slice(2.0), slice(4.0)]), "");
+        let twice = notes(&[slice(0.0), slice(2.0), slice(0.0), slice(4.0)]);
+        assert!(twice.starts_with("1 positions hold more or fewer than 1 images"), "{twice}");
+        let tilted = |z: f64| SliceGeometry { position: [10.0, 20.0 + z * 0.2, z], ..slice(z) };
+        let tilt = notes(&[tilted(0.0), tilted(2.0), tilted(4.0)]);
+        assert!(tilt.contains("tilt") && tilt.contains("11.3 degrees"), "{tilt}"); // atan 0.2
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::raster::{Raster, Values};
 use gmai_jpeg::cmyk_to_rgb;
-use std::io::Cursor;
+use gmai_schema::Rgb8;
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult};
@@ -67,13 +68,43 @@ fn oriented(raster: Raster, orientation: u16) -> Raster {
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &Limits) -> tiff::TiffResult<Decoder<Cursor<&'a [u8]>>> {
+    Ok(Decoder::new(Cursor::new(bytes))?.with_limits(bounds(limits)))
+}
+
+/// What the `tiff` crate may allocate.
+pub(crate) fn bounds(limits: &Limits) -> tiff::decoder::Limits {
     let mut bounds = tiff::decoder::Limits::default();
     let max_bytes = usize::try_from(limits.max_pixels.saturating_mul(8)).unwrap_or(usize::MAX);
     (bounds.decoding_buffer_size, bounds.intermediate_buffer_size) = (max_bytes, max_bytes);
-    Ok(Decoder::new(Cursor::new(bytes))?.with_limits(bounds))
+    bounds
 }
 
-fn tiff_error(path: &Path, error: tiff::TiffError) -> Error {
+/// Decodes one tile or strip of the decoder's current picture.
+pub(crate) fn decode_chunk<R: Read + Seek>(
+    path: &Path,
+    decoder: &mut Decoder<R>,
+    index: u32,
+    limits: &Limits,
+) -> Result<Rgb8> {
+    let failed = |error: tiff::TiffError| tiff_error(path, error);
+    let (width, height) = decoder.chunk_data_dimensions(index);
+    let pixels = limits.check_pixels(path, u64::from(width), u64::from(height))?;
+    let colour = decoder.colortype().map_err(failed)?;
+    let values = match (colour, decoder.read_chunk(index).map_err(failed)?) {
+        (ColorType::RGB(8), DecodingResult::U8(rgb)) => rgb,
+        (ColorType::RGBA(8), DecodingResult::U8(rgba)) => {
+            rgba.as_chunks::<4>().0.iter().flat_map(|[red, green, blue, _]| [*red, *green, *blue]).collect()
+        }
+        (ColorType::Gray(8), DecodingResult::U8(grey)) => grey.into_iter().flat_map(|value| [value; 3]).collect(),
+        (colour, _) => return Err(unsupported(path, &format!("{colour:?} in tiles"))),
+    };
+    if values.len() < pixels * 3 {
+        return Err(Error::decode(path, "a tile has fewer pixels than it should"));
+    }
+    Rgb8::new(width, height, values).ok_or_else(|| Error::decode(path, "a tile has other pixels than it should"))
+}
+
+pub(crate) fn tiff_error(path: &Path, error: tiff::TiffError) -> Error {
     match error {
         tiff::TiffError::IoError(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
             Error::decode(path, "the file ends too early: copy it again from its source")

@@ -1,5 +1,6 @@
 //! A volume in patient orientation, and the planes that are cut from it.
 
+use crate::grey;
 use crate::orient::{self, Affine, Stored};
 use crate::plane::{Geometry, Plane};
 use gmai_schema::{Axis, SliceRef, WindowRef};
@@ -15,6 +16,8 @@ pub struct Volume {
     pub values: Vec<f32>,
     /// Voxel index to millimetres in RAS.
     pub affine: Affine,
+    /// Values in this range mark what was not imaged (DICOM's pixel padding): they take no part in finding a window.
+    pub padding: Option<WindowRef>,
 }
 
 /// Percentiles look at no more than about this many evenly spread values: exact enough for a window, bounded in memory.
@@ -24,7 +27,7 @@ impl Volume {
     /// Wraps an array that already has patient orientation.
     pub(crate) fn from_ras(ras: Stored<f32>) -> Volume {
         let spacing = [0, 1, 2].map(|axis| orient::step_length(&ras.affine, axis) as f32);
-        Volume { dims: ras.dims, spacing, values: ras.values, affine: ras.affine }
+        Volume { dims: ras.dims, spacing, values: ras.values, affine: ras.affine, padding: None }
     }
 
     /// Slices along `axis`.
@@ -43,20 +46,28 @@ impl Volume {
         Some(Plane { width, height, values: cut(self.dims, &self.values, slice), spacing })
     }
 
-    /// Smallest and largest finite value; 0 and 0 when there is none.
+    /// Smallest and largest finite value outside the padding; 0 and 0 when there is none.
     pub fn value_range(&self) -> WindowRef {
-        let finite = self.values.iter().copied().filter(|value| value.is_finite());
-        let start = WindowRef { low: f32::INFINITY, high: f32::NEG_INFINITY };
-        let range =
-            finite.fold(start, |range, value| WindowRef { low: range.low.min(value), high: range.high.max(value) });
-        if range.low <= range.high { range } else { WindowRef { low: 0.0, high: 0.0 } }
+        grey::value_range(&self.values, self.padding)
     }
 
-    /// The value below which `percent` (0 to 100) of the finite values lie; 0 when there is none.
+    /// MONOCHROME1 shows low values bright. A volume has no such switch, so its values are mirrored within their range.
+    pub(crate) fn mirror_values(&mut self, notes: &mut Vec<String>) {
+        let range = self.value_range();
+        let mirrored = |value: f32| range.low + range.high - value;
+        self.values.iter_mut().for_each(|value| *value = mirrored(*value));
+        self.padding =
+            self.padding.map(|padding| WindowRef { low: mirrored(padding.high), high: mirrored(padding.low) });
+        notes.push("MONOCHROME1: values are mirrored so that bright means bright".to_string());
+    }
+
+    /// The value below which `percent` (0 to 100) of the finite values outside the padding lie; 0 when there is none.
     pub fn percentile(&self, percent: f32) -> f32 {
         let step = self.values.len().div_ceil(MAX_SAMPLED).max(1);
-        let mut sample: Vec<f32> =
-            self.values.iter().step_by(step).copied().filter(|value| value.is_finite()).collect();
+        let counts = |value: &f32| {
+            value.is_finite() && self.padding.is_none_or(|padding| *value < padding.low || *value > padding.high)
+        };
+        let mut sample: Vec<f32> = self.values.iter().step_by(step).copied().filter(counts).collect();
         if sample.is_empty() {
             return 0.0;
         }
@@ -132,5 +143,16 @@ pub(crate) mod tests {
         let volume = volume([2, 2, 1], vec![f32::NAN, 3.0, f32::INFINITY, 5.0]);
         assert_eq!(volume.value_range(), WindowRef { low: 3.0, high: 5.0 });
         assert_eq!(volume.percentile(100.0), 5.0);
+    }
+
+    #[test]
+    fn padding_does_not_enter_range_or_percentiles() {
+        let mut volume = volume([2, 2, 1], vec![-2000.0, -1000.0, 100.0, 200.0]);
+        volume.padding = Some(WindowRef { low: -2000.0, high: -2000.0 });
+        assert_eq!(volume.value_range(), WindowRef { low: -1000.0, high: 200.0 });
+        assert_eq!(volume.percentile(0.0), -1000.0);
+        volume.mirror_values(&mut Vec::new());
+        assert_eq!(volume.values, [1200.0, 200.0, -900.0, -1000.0]);
+        assert_eq!(volume.value_range(), WindowRef { low: -1000.0, high: 200.0 });
     }
 }

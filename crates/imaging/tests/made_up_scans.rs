@@ -94,6 +94,57 @@ fn series_with_a_missing_slice_is_refused() {
 }
 
 #[test]
+fn directions_under_one_series_uid_are_series_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    write_stack(dir.path(), &[0.0, 1.0]);
+    let orientation = [0.0, 1.0, 0.0, 0.0, 0.0, -1.0];
+    for (name, x) in [("scout1.dcm", 0.0), ("scout2.dcm", 3.0)] {
+        let position = [x, 0.0, 0.0];
+        let image = DicomImage { orientation, position, ..DicomImage::ct(2, 2, vec![0; 4]) };
+        write_dicom(&dir.path().join(name), &image).unwrap();
+    }
+    let series = group_series(dir.path(), &limits()).unwrap();
+    assert_eq!(series.iter().map(|series| series.files.len()).collect::<Vec<_>>(), [2, 2]);
+    assert!(series.iter().all(|one| one.uid == series[0].uid));
+    let parts: Vec<&str> = series.iter().map(|series| series.part.as_deref().unwrap()).collect();
+    assert!(parts.iter().all(|part| part.starts_with("directions ")) && parts[0] != parts[1], "{parts:?}");
+    for series in &series {
+        assert_eq!(volume(read_series(&series.files, &limits()).unwrap()).dims.iter().product::<usize>(), 8);
+    }
+}
+
+#[test]
+fn files_that_repeat_another_are_left_out_with_a_note() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = write_stack(dir.path(), &[0.0, 1.0, 2.0]);
+    let plain = volume(read_series(&files, &limits()).unwrap());
+    let copy = dir.path().join("copy.dcm");
+    std::fs::copy(&files[1], &copy).unwrap();
+    files.push(copy);
+    let scan = read_series(&files, &limits()).unwrap();
+    assert!(scan.notes.iter().any(|note| note.starts_with("1 files repeat")), "{:?}", scan.notes);
+    assert_eq!(volume(scan).values, plain.values);
+}
+
+#[test]
+fn gantry_tilt_is_kept_in_the_affine_and_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Vec<PathBuf> = (0..3)
+        .map(|index| {
+            let path = dir.path().join(format!("{index}.dcm"));
+            let z = f64::from(index) * 2.0;
+            let image = DicomImage { position: [0.0, z * 0.5, z], ..DicomImage::ct(2, 2, vec![0; 4]) };
+            write_dicom(&path, &image).unwrap();
+            path
+        })
+        .collect();
+    let scan = read_series(&files, &limits()).unwrap();
+    assert!(scan.notes.iter().any(|note| note.contains("26.6 degrees")), "{:?}", scan.notes); // atan 0.5
+    // The front moves back by 1 mm from slice to slice: in RAS y falls.
+    assert!((volume(scan).affine[1][2] + 1.0).abs() < 1e-9);
+}
+
+#[test]
 fn mixed_series_are_refused_by_name_of_what_differs() {
     let dir = tempfile::tempdir().unwrap();
     let mut files = write_stack(dir.path(), &[0.0, 1.0]);

@@ -80,6 +80,33 @@ pub struct Samples {
     pub values: Vec<u16>,
 }
 
+/// What the header of a JPEG stream says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Components.
+    pub channels: u8,
+    /// Bits a sample.
+    pub bits: u8,
+    /// Whether the samples themselves are coded, and not their cosine transform.
+    pub is_lossless: bool,
+}
+
+/// Reads the header of a JPEG stream; nothing is decoded.
+pub fn head(bytes: &[u8]) -> Result<Head> {
+    let frame = Header::read(bytes)?.frame;
+    Ok(Head {
+        width: u32::from(frame.width),
+        height: u32::from(frame.height),
+        channels: frame.components.len() as u8,
+        bits: frame.bits,
+        is_lossless: frame.coding == Coding::Lossless,
+    })
+}
+
 /// Decodes a JPEG file of at most `max_pixels`. CMYK and YCCK come out as RGB, read as Adobe's programs write them (inverted), as Pillow does.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Picture> {
     decode_with(bytes, max_pixels, Unmarked::Usual)

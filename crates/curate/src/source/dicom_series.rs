@@ -83,6 +83,7 @@ fn series_by_folder(folder: &Folder, names: Vec<String>, ledger: &mut Ledger) ->
                 let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();
                 let series = by_folder.entry(parent).or_insert_with(|| Series {
                     uid: String::new(),
+                    part: None,
                     files: Vec::new(),
                     patient: scan.patient,
                     study: scan.study,
