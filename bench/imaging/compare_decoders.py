@@ -1,6 +1,6 @@
 """Compares what gmai decodes from DICOM files with pydicom and its decoders, sample by sample, and prints a table.
 
-    pip install pydicom==3.0.2 pylibjpeg==2.1.0 pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle python-gdcm pyjpegls numpy
+    pip install pydicom==3.0.2 pylibjpeg==2.1.0 pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle python-gdcm pyjpegls imagecodecs numpy
     cargo build --release -p gmai-imaging --example stored
     python bench/imaging/compare_decoders.py FOLDER... --program target/release/examples/stored
 
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import warnings
 
+import imagecodecs
 import numpy as np
 import pydicom
 from pydicom.pixels import get_decoder, pixel_array
@@ -52,6 +53,10 @@ def reference(path):
             arrays[plugin or "numpy"] = pixel_array(dataset, decoding_plugin=plugin)
         except Exception as error:  # Whatever a plugin raises is its answer.
             arrays[plugin or "numpy"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if syntax == pydicom.uid.JPEGExtended12Bit and dataset.get("NumberOfFrames", 1) in (1, None):
+        # pydicom's plugins round 12 bits in other ways or refuse; libjpeg-turbo is what the rest of the field decodes by.
+        frame = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
+        arrays["libjpeg-turbo"] = imagecodecs.jpeg_decode(frame)
     return syntax, arrays
 
 

@@ -266,14 +266,13 @@ impl<'a> Frames<'a> {
             PixelData::Native { .. } if self.layout.allocated == 1 => Ok((self.bits(frame), Colours::AsNamed)),
             PixelData::Native { bytes, big_endian, words } => {
                 let start = self.frame_bytes(u64::from(frame)) as usize;
-                let bytes = &bytes[start..self.frame_bytes(u64::from(frame) + 1) as usize];
-                // PS3.5 A.3: big-endian bytes in words come in swapped pairs.
+                let end = self.frame_bytes(u64::from(frame) + 1) as usize;
+                // PS3.5 A.3: big-endian bytes in words come in swapped pairs; the other byte of a pair may belong to another frame or
+                // be the padding at the end.
                 let bytes = if self.layout.allocated == 8 && *big_endian && *words {
-                    let mut swapped = bytes.to_vec();
-                    swapped.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
-                    Cow::Owned(swapped)
+                    Cow::Owned((start..end).map(|at| bytes.get(at ^ 1).copied().unwrap_or(0)).collect())
                 } else {
-                    Cow::<'a, [u8]>::Borrowed(bytes)
+                    Cow::<'a, [u8]>::Borrowed(&bytes[start..end])
                 };
                 Ok((self.native_words(bytes, *big_endian), Colours::AsNamed))
             }

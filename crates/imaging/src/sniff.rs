@@ -65,7 +65,10 @@ pub fn sniff(path: &Path) -> Result<Option<FileKind>> {
 
 /// The kind of image that bytes begin like.
 pub(crate) fn kind_of(head: &[u8]) -> Option<FileKind> {
-    if head.starts_with(b"\x89PNG\r\n\x1a\n") {
+    // First: the preamble of a DICOM file may hold the beginning of another format, TIFF as a rule (PS3.10 7.1).
+    if head.get(128..132) == Some(b"DICM") {
+        Some(FileKind::Dicom)
+    } else if head.starts_with(b"\x89PNG\r\n\x1a\n") {
         Some(FileKind::Png)
     } else if head.starts_with(&[0xFF, 0xD8, 0xFF]) {
         Some(FileKind::Jpeg)
@@ -75,8 +78,6 @@ pub(crate) fn kind_of(head: &[u8]) -> Option<FileKind> {
         Some(FileKind::Webp)
     } else if is_bmp(head) {
         Some(FileKind::Bmp)
-    } else if head.get(128..132) == Some(b"DICM") {
-        Some(FileKind::Dicom)
     } else if is_nifti(head) || is_gzipped_nifti(head) {
         Some(FileKind::Nifti)
     } else if head.starts_with(b"NRRD000") {
@@ -133,6 +134,8 @@ mod tests {
         assert_eq!(kind_of(b"NDims = 3 axes of the grid\n"), None);
         assert_eq!(kind_of(b"ObjectType = Image\nNDims = 3\nDimSize = 2 2 2\n"), Some(FileKind::MetaImage));
         assert_eq!(kind_of(b""), None);
+        let dual = [b"II*\0".as_slice(), &[0; 124], b"DICM"].concat();
+        assert_eq!(kind_of(&dual), Some(FileKind::Dicom), "a TIFF directory in the preamble");
         assert_eq!(kind_of(&[8, 0]), None);
     }
 }
