@@ -49,6 +49,8 @@ pub(crate) fn card(config: &Config, counts: &Counts, sources: &[SourceSummary]) 
         );
     }
     text += &authored(sources);
+    text += &agreements(sources);
+    text += &refused(config);
     text += "\n## Left out\n\n| source | what | reason | count |\n|---|---|---|---|\n";
     for source in sources {
         for (what, tally) in [("images", &source.images), ("annotations", &source.annotations)] {
@@ -82,6 +84,38 @@ fn authored(sources: &[SourceSummary]) -> String {
         );
     }
     text
+}
+
+/// How far observers agree, where a source has several.
+fn agreements(sources: &[SourceSummary]) -> String {
+    let line = |source: &SourceSummary| {
+        let found = source.agreement.as_ref()?;
+        Some(format!(
+            "| {} | {} | {:.3} | {:.3} | {} |\n",
+            cell(&source.facts.name),
+            found.pairs,
+            found.mean_dice,
+            found.least_dice,
+            found.num_below
+        ))
+    };
+    let lines: String = sources.iter().filter_map(line).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n## Agreement between observers\n\n| source | pairs of masks | mean Dice | least Dice | below the config's least |\n|---|---|---|---|---|\n{lines}"
+        ),
+    }
+}
+
+/// Data that were looked at and are not used.
+fn refused(config: &Config) -> String {
+    let line = |refused: &crate::config::Refused| format!("| {} | {} |\n", cell(&refused.name), cell(&refused.reason));
+    let lines: String = config.refused.iter().map(line).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!("\n## Refused\n\n| data | why |\n|---|---|\n{lines}"),
+    }
 }
 
 /// Text that does not end a table cell.

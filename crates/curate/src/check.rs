@@ -1,11 +1,11 @@
 //! What a config must fulfil beyond its grammar. Found before any data are read, except for names of fields.
 
 use crate::config::{Config, Source};
-use crate::kind::Kind;
+use crate::kind::{Kind, PointColumn, Window};
 use crate::labels::AXIS_FIELD;
 use crate::source::Item;
 use crate::{Error, Result};
-use gmai_schema::Axis;
+use gmai_schema::{Axis, Modality};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -68,13 +68,19 @@ fn check_source(checker: &Checker, source: &Source) -> Result<()> {
     checker.demand(is_folder, &key("root"), &reason)?;
     let has_one = source.department.is_some() != source.department_by.is_some();
     checker.demand(has_one, &key("department"), "give exactly one of `department` and `department_by`")?;
-    let by_is_empty = source.department_by.as_ref().is_some_and(|by| by.values.is_empty());
-    checker.demand(!by_is_empty, &key("department_by.values"), "must not be empty")?;
     let has_both = source.modality.is_some() && source.modality_by.is_some();
     checker.demand(!has_both, &key("modality"), "give `modality` or `modality_by`, not both")?;
+    let has_both = source.body_part.is_some() && source.body_part_by.is_some();
+    checker.demand(!has_both, &key("body_part"), "give `body_part` or `body_part_by`, not both")?;
     for attribute in &source.attributes {
         let key = key(&format!("attribute `{}`", attribute.key));
         checker.demand(!attribute.values.is_empty(), &key, "`values` must not be empty")?;
+        let has_one = attribute.from.is_empty() == attribute.flags.is_some();
+        checker.demand(has_one, &key, "give exactly one of `from` and `flags`")?;
+        let has_both = attribute.flags.is_some() && attribute.separator.is_some();
+        checker.demand(!has_both, &key, "`separator` has no meaning with `flags`: each value has its own field")?;
+        let is_single = attribute.separator.is_none() && attribute.flags.as_ref().is_none_or(|flags| flags.single);
+        checker.demand(!attribute.ordinal || is_single, &key, "an ordinal attribute has one value per image")?;
         let distinct: BTreeSet<&str> = attribute.values.iter().map(|value| value.is.as_str()).collect();
         checker.demand(distinct.len() == attribute.values.len(), &key, "two `values` have the same `is`")?;
         let misses = |axis: &Axis| !distinct.contains(axis.key());
@@ -96,22 +102,13 @@ fn check_source(checker: &Checker, source: &Source) -> Result<()> {
 }
 
 fn slice_axes(source: &Source) -> &[Axis] {
-    match &source.kind {
-        Kind::NiftiLabelMap(kind) => &kind.slices.axes,
-        Kind::DicomSeries(kind) => &kind.slices.axes,
-        _ => &[],
-    }
+    source.kind.slices().map_or(&[], |rules| &rules.axes)
 }
 
 /// Which parts of a source its kind needs.
 fn check_kind(checker: &Checker, source: &Source) -> Result<()> {
     let key = |name: &str| format!("source `{}`, {name}", source.name);
-    let (needs_regions, has_one_meaning) = match &source.kind {
-        Kind::InstanceMasks(_) | Kind::MaskBeside(_) => (true, true),
-        Kind::Voc(_) | Kind::Coco(_) | Kind::Yolo(_) | Kind::NiftiLabelMap(_) => (true, false),
-        Kind::DicomSeries(kind) => (kind.labels.is_some(), false),
-        Kind::ClassFolders(_) | Kind::CsvLabels(_) | Kind::QaJson(_) => (false, false),
-    };
+    let (needs_regions, has_one_meaning) = (source.kind.marks_regions(), source.kind.has_one_meaning());
     let reason = format!("kind {} needs [source.regions]", source.kind.key());
     checker.demand(source.regions.is_some() || !needs_regions, &key("regions"), &reason)?;
     let reason = format!("kind {} marks no regions: remove [source.regions]", source.kind.key());
@@ -126,12 +123,21 @@ fn check_kind(checker: &Checker, source: &Source) -> Result<()> {
             "kind csv_labels needs at least one [[source.table]]",
         )?;
     }
-    let rules = match &source.kind {
-        Kind::NiftiLabelMap(kind) => Some(&kind.slices),
-        Kind::DicomSeries(kind) => Some(&kind.slices),
-        _ => None,
-    };
-    if let Some(rules) = rules {
+    if let Kind::ObserverMasks(kind) = &source.kind {
+        checker.demand(kind.masks.len() >= 2, &key("kind.masks"), "name the masks of at least two observers")?;
+        let share = kind.least_dice;
+        checker.demand((0.0..=1.0).contains(&share), &key("kind.least_dice"), "must lie between 0 and 1")?;
+    }
+    if let Kind::Points(kind) = &source.kind {
+        let holds_once = |column| kind.order.iter().filter(|other| **other == column).count() == 1;
+        let is_whole = [PointColumn::X, PointColumn::Y, PointColumn::Class].into_iter().all(holds_once);
+        checker.demand(is_whole, &key("kind.order"), "must hold each of x, y and class once")?;
+    }
+    if let Some(rules) = source.kind.slices() {
+        let has_preset = rules.window.as_slice().iter().any(|window| matches!(window, Window::Preset(_)));
+        let may_be_ct = source.modality.is_none_or(|modality| modality == Modality::Ct);
+        let reason = "the named windows are in Hounsfield units and hold for CT alone; write `fixed` values";
+        checker.demand(!has_preset || may_be_ct, &key("kind.slices.window"), reason)?;
         checker.demand(!rules.axes.is_empty(), &key("kind.slices.axes"), "name at least one axis")?;
         checker.demand(rules.every >= 1, &key("kind.slices.every"), "must be at least 1")?;
         checker.demand(rules.max_per_axis >= 1, &key("kind.slices.max_per_axis"), "must be at least 1")?;
@@ -145,14 +151,22 @@ pub(crate) fn check_fields(source: &Source, items: &[Item], path: &Path) -> Resu
         return Ok(()); // All images were quarantined; there is nothing to look a field up in.
     }
     let mut read: Vec<(String, &str)> = Vec::new();
-    let attributes = source.attributes.iter().filter(|rule| rule.from != AXIS_FIELD);
-    read.extend(attributes.map(|rule| (format!("attribute `{}`, from", rule.key), rule.from.as_str())));
+    let attributes = || source.attributes.iter().filter(|rule| rule.from != AXIS_FIELD);
+    let plain = attributes().filter(|rule| rule.flags.is_none());
+    read.extend(plain.map(|rule| (format!("attribute `{}`, from", rule.key), rule.from.as_str())));
+    for rule in attributes().filter(|rule| rule.flags.is_some()) {
+        let key = format!("attribute `{}`, values", rule.key);
+        read.extend(rule.values.iter().map(|value| (key.clone(), value.is.as_str())));
+    }
     // A header may give the patient of a picture later.
     let patient = source.patient.as_deref().filter(|field| *field != "PatientID");
     read.extend(patient.map(|field| ("patient".to_string(), field)));
     read.extend(source.report.as_deref().map(|field| ("report".to_string(), field)));
     read.extend(source.modality_by.as_ref().map(|by| ("modality_by.from".to_string(), by.from.as_str())));
     read.extend(source.department_by.as_ref().map(|by| ("department_by.from".to_string(), by.from.as_str())));
+    // A header need not name the body part.
+    let body_part = source.body_part_by.as_ref().filter(|by| by.from != "BodyPartExamined");
+    read.extend(body_part.map(|by| ("body_part_by.from".to_string(), by.from.as_str())));
     for (key, field) in read {
         if !items.iter().any(|item| item.fields.contains_key(field)) {
             let known: BTreeSet<&str> = items.iter().flat_map(|item| item.fields.keys().map(String::as_str)).collect();

@@ -3,7 +3,7 @@
 use crate::kind::Kind;
 use crate::pattern::Pattern;
 use crate::{Error, Result, author, instruct};
-use gmai_schema::{Department, Modality, Task, Term};
+use gmai_schema::{BodyPart, Department, Modality, Task, Term};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,21 @@ pub struct Config {
     /// The sources, in the order in which their rows are written.
     #[serde(rename = "source")]
     pub sources: Vec<Source>,
+    /// Folders that were looked at and are not used, with the reason; the card lists them.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+}
+
+/// `[[refused]]`: a folder that is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// Name of the data.
+    pub name: String,
+    /// Where they lie; only for people.
+    pub root: String,
+    /// Why they are not used.
+    pub reason: String,
 }
 
 /// `[dataset]`: what holds for the dataset as a whole.
@@ -83,9 +98,13 @@ pub struct Source {
     pub modality: Option<Modality>,
     /// How images were acquired, by a field's value.
     pub modality_by: Option<By<Modality>>,
+    /// What part of the body all images show.
+    pub body_part: Option<BodyPart>,
+    /// What part of the body images show, by a field's value. An empty value says nothing.
+    pub body_part_by: Option<By<BodyPart>>,
     /// Field with the patient's identifier. It is never written out, only a keyed hash of it.
     pub patient: Option<String>,
-    /// Field with a report, taken over verbatim.
+    /// Field with a report, taken over verbatim but for dates.
     pub report: Option<String>,
     /// How the folder is read.
     pub kind: Kind,
@@ -97,6 +116,10 @@ pub struct Source {
     pub attributes: Vec<AttributeRule>,
     /// What boxes and masks mark.
     pub regions: Option<Regions>,
+    /// Names of measurements, sites and findings as the data have them, and what they are called. Others keep their own name in
+    /// English and are not spoken of in Chinese.
+    #[serde(default, rename = "measurement")]
+    pub measurements: Vec<ValueRule>,
 }
 
 /// A property that depends on the value of a field.
@@ -105,11 +128,13 @@ pub struct Source {
 pub struct By<T> {
     /// Field that decides.
     pub from: String,
-    /// Property for each value. Any other value quarantines the image.
+    /// Property for each value. Any other value must be a word of the vocabulary, in English or Chinese; what is neither
+    /// quarantines the image.
+    #[serde(default = "BTreeMap::new")]
     pub values: BTreeMap<String, T>,
 }
 
-/// `[[source.table]]`: a CSV file with one row per image, or per patient.
+/// `[[source.table]]`: a table (CSV, TSV, JSON, JSON lines, by its ending) with one row per image, or per patient.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -119,13 +144,8 @@ pub struct Table {
     pub key: String,
     /// What the key equals, made of the image's fields, e.g. `{stem}` or `{patient}`.
     pub matches: Pattern,
-    /// Character between columns.
-    #[serde(default = "comma")]
-    pub delimiter: char,
-}
-
-fn comma() -> char {
-    ','
+    /// Character between columns; a tab for `.tsv` and `.tab` files, else a comma.
+    pub delimiter: Option<char>,
 }
 
 /// A raw value and what it means.
@@ -157,15 +177,44 @@ pub struct AttributeRule {
     pub name: Term,
     /// What questions about it examine.
     pub task: Task,
-    /// Field that it is read from.
+    /// Field that it is read from; exactly one of `from` and `flags`.
+    #[serde(default)]
     pub from: String,
+    /// Reads it from one field per value: `is` names the field.
+    pub flags: Option<Flags>,
     /// Text between several values; makes the attribute multi-label.
     pub separator: Option<String>,
+    /// Whether the values are steps of a scale, the lowest first: severity grades.
+    #[serde(default)]
+    pub ordinal: bool,
     /// Every value. Several raw values may have the same names.
     pub values: Vec<ValueRule>,
     /// Raw values that say nothing. An empty field always says nothing.
     #[serde(default)]
     pub unknown: Vec<String>,
+}
+
+/// `flags` of an attribute: each value has a field of its own, as in tables with a column per class.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flags {
+    /// What a field says when its value holds.
+    #[serde(default = "ones")]
+    pub present: Vec<String>,
+    /// What a field says when its value does not hold. Of a value whose field is empty or `unknown` nothing is said.
+    #[serde(default = "zeros")]
+    pub absent: Vec<String>,
+    /// Whether exactly one value holds in each image; an image with none or several is then defective.
+    #[serde(default)]
+    pub single: bool,
+}
+
+fn ones() -> Vec<String> {
+    ["1", "1.0", "true", "True", "TRUE"].map(str::to_string).to_vec()
+}
+
+fn zeros() -> Vec<String> {
+    ["0", "0.0", "false", "False", "FALSE"].map(str::to_string).to_vec()
 }
 
 /// `[source.regions]`: what boxes and masks mark.

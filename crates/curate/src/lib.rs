@@ -1,11 +1,11 @@
 //! Datasets to records to conversations to shards: `gmai curate`.
 //!
 //! ```text
-//! config.rs          the TOML file; kind.rs, its part per kind of folder; pattern.rs, file names with placeholders
+//! config.rs          the TOML file; kind/, its part per kind of folder; pattern.rs, file names with placeholders
 //! check.rs           what a config must fulfil beyond its grammar
-//! inputs.rs          the files of a source and their hashes
+//! inputs.rs          the files of a source and their hashes; sheet.rs and table.rs, tables whatever they are written in
 //! source/<kind>.rs   one reader per kind of dataset: files and annotations to items
-//! load.rs            one item to records with pictures; slices.rs, labels.rs and regions.rs are its steps
+//! load.rs            one item to records with pictures; slices.rs, labels.rs, regions.rs and agreement.rs are its steps
 //! picture.rs         what is stored of a picture; metadata.rs takes file metadata out
 //! similarity.rs      which pictures are the same; split.rs, which records stay together and on which side
 //! instruct/          records to conversations
@@ -24,6 +24,7 @@ pub mod kind;
 pub mod pattern;
 pub mod verify;
 
+mod agreement;
 mod card;
 mod check;
 mod error;
@@ -35,6 +36,7 @@ mod metadata;
 mod picture;
 mod regions;
 mod run;
+mod sheet;
 mod similarity;
 mod slices;
 mod source;

@@ -3,17 +3,18 @@
 use crate::author::{self, Author, Estimate, Subject, Templates};
 use crate::config::{Config, Source};
 use crate::inputs::{Inputs, hash_of};
+use crate::kind::Kind;
 use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
 use crate::load::{self, Loaded, Prepared};
 use crate::similarity::Fingerprint;
-use crate::source::{self, Folder, ImageFiles, Item};
+use crate::source::{self, Folder, Item};
 use crate::split::{Candidate, Fate};
 use crate::spool::{Spool, Spooled};
 use crate::table::{RowId, Tables};
 use crate::{Error, Result, card, check, instruct, labels, split};
 use gmai_imaging::Limits;
-use gmai_schema::{Conversation, Modality, Progress, Record, Responder, SourceFacts, Split};
-use gmai_shard::{Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
+use gmai_schema::{Conversation, Department, Modality, Progress, Record, Responder, SourceFacts, Split};
+use gmai_shard::{Agreement, Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -156,14 +157,13 @@ fn no_author(job: &Job) -> Error {
 
 /// Whether a language model is asked about a record.
 fn is_written_about(entry: &Entry, split: Split, options: &author::Options) -> bool {
-    matches!(entry.fate, Fate::Keep) && options.splits.contains(&split)
+    matches!(entry.fate, Fate::Keep) && options.splits.contains(&split) && entry.pictures.len() == 1
 }
 
 /// What holds for a source, given what was read of it.
 fn source_facts(source: &Source, entries: &[Entry]) -> SourceFacts {
     let modalities: BTreeSet<Modality> = entries.iter().filter_map(|entry| entry.record.modality).collect();
-    let department = labels::main_department(source).expect("check.rs demands a department");
-    labels::facts(source, modalities.into_iter().collect(), department)
+    labels::facts(source, modalities.into_iter().collect(), main_department(source, entries))
 }
 
 fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> {
@@ -272,8 +272,8 @@ impl Identity {
 /// A record that waits to be written.
 struct Entry {
     record: Record,
-    picture: Spooled,
-    fingerprint: Option<Fingerprint>,
+    pictures: Vec<Spooled>,
+    fingerprints: Vec<Fingerprint>,
     incomplete: bool,
     /// Index of its item in [`ReadSource::items`].
     item: usize,
@@ -291,6 +291,8 @@ struct ReadSource {
     entries: Vec<Entry>,
     items: Vec<ReadItem>,
     tables: Tables,
+    /// Dice coefficients of observers of one picture.
+    dice: Vec<f64>,
     ledger: Ledger,
 }
 
@@ -314,19 +316,20 @@ fn read_source(
         max_side: config.dataset.max_side,
     };
     let total = described.len() as u64;
-    let mut read = ReadSource { entries: Vec::new(), items: Vec::new(), tables, ledger };
+    let mut read = ReadSource { entries: Vec::new(), items: Vec::new(), tables, dice: Vec::new(), ledger };
     let report = |done, note| Progress { phase: format!("read {}", source.name), done, total, note };
     on_progress(report(0, String::new())); // Bars measure a phase from its first report.
     for chunk in described.chunks(ITEMS_PER_STEP) {
         let loaded: Vec<Loaded> = chunk.par_iter().map(|(item, description)| job.load(item, description)).collect();
         for ((item, _), loaded) in chunk.iter().zip(loaded) {
             read.ledger.absorb(loaded.ledger);
+            read.dice.extend(loaded.dice);
             let index = read.items.len();
             read.items.push(ReadItem { num_annotations: loaded.num_annotations, rows: item.rows.clone() });
             for prepared in loaded.prepared {
-                let Prepared { record, picture, fingerprint, incomplete } = prepared;
-                let picture = spool.put(picture)?;
-                read.entries.push(Entry { record, picture, fingerprint, incomplete, item: index, fate: Fate::Keep });
+                let Prepared { record, pictures, fingerprints, incomplete } = prepared;
+                let pictures = pictures.into_iter().map(|picture| spool.put(picture)).collect::<Result<_>>()?;
+                read.entries.push(Entry { record, pictures, fingerprints, incomplete, item: index, fate: Fate::Keep });
             }
         }
         let (done, note) = (read.items.len() as u64, format!("{} pictures", read.entries.len()));
@@ -342,7 +345,7 @@ fn describe_all(
     tables: &mut Tables,
     ledger: &mut Ledger,
 ) -> Vec<(Item, labels::Description)> {
-    let needs_row = matches!(source.kind, crate::kind::Kind::CsvLabels(_));
+    let needs_row = matches!(source.kind, Kind::CsvLabels(_));
     let mut described = Vec::with_capacity(items.len());
     for item in items {
         let result = if needs_row && item.rows.is_empty() {
@@ -359,7 +362,7 @@ fn describe_all(
         match result {
             Ok(description) => described.push((item, description)),
             Err(defect) => {
-                if !matches!(item.image, ImageFiles::Picture) {
+                if item.image.counts_by_slices() {
                     ledger.found(Of::Images, 1); // Volumes count by slices, and none was cut.
                 }
                 ledger.quarantine(Of::Images, defect);
@@ -378,7 +381,7 @@ fn compare(config: &Config, read: &mut [ReadSource], on_progress: &mut dyn FnMut
     let candidates: Vec<Candidate> = read
         .iter()
         .flat_map(|source| &source.entries)
-        .map(|entry| Candidate { record: &entry.record, fingerprint: entry.fingerprint.as_ref() })
+        .map(|entry| Candidate { record: &entry.record, fingerprints: &entry.fingerprints })
         .collect();
     let comparison = split::compare(&candidates, config.dataset.split, config.dataset.seed);
     let (mut fates, mut splits) = (comparison.fates.into_iter(), comparison.splits.into_iter());
@@ -433,7 +436,7 @@ impl Writing {
         step: &mut Step,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<SourceSummary> {
-        let ReadSource { entries, items, tables, mut ledger } = read;
+        let ReadSource { entries, items, tables, dice, mut ledger } = read;
         let facts = source_facts(source, &entries);
         let uncounted = SourceFacts { regions_exhaustive: false, ..facts.clone() };
         let mut used_items = BTreeSet::new();
@@ -458,11 +461,12 @@ impl Writing {
                 pairs += texts.len() as u64;
                 if settle(entry, texts.is_empty(), &mut ledger) {
                     used_items.insert(entry.item);
-                    let picture = [step.spool.get(&entry.picture)?];
+                    let pictures =
+                        entry.pictures.iter().map(|picture| step.spool.get(picture)).collect::<Result<Vec<_>>>()?;
                     for mut conversation in texts {
                         conversation.split = *split;
                         step.counts.add(&conversation);
-                        step.writer.push(&conversation, &picture)?;
+                        step.writer.push(&conversation, &pictures)?;
                     }
                 }
             }
@@ -482,7 +486,9 @@ impl Writing {
             step.writer.quarantine(&line)?;
         }
         let kind = source.kind.key().to_string();
-        Ok(SourceSummary { facts, kind, images: ledger.images, annotations: ledger.annotations, pairs, authored })
+        let agreement = agreement(&dice, source);
+        let (images, annotations) = (ledger.images, ledger.annotations);
+        Ok(SourceSummary { facts, kind, images, annotations, agreement, pairs, authored })
     }
 }
 
@@ -504,7 +510,7 @@ fn write_by_model(
         for index in batch {
             let entry = chunk[*index].0;
             let wanted = author::plan(&entry.record, options);
-            let picture = step.spool.get(&entry.picture)?;
+            let picture = step.spool.get(&entry.pictures[0])?;
             let facts = if entry.incomplete { facts[1] } else { facts[0] };
             subjects.push(Subject { record: &entry.record, facts, picture, wanted });
         }
@@ -515,6 +521,30 @@ fn write_by_model(
         on_done(done, chosen.len() as u64);
     }
     Ok(())
+}
+
+/// The department that stands for the source as a whole: that of most of its records.
+fn main_department(source: &Source, entries: &[Entry]) -> Department {
+    let mut counts: BTreeMap<Department, usize> = BTreeMap::new();
+    for entry in entries {
+        *counts.entry(entry.record.department).or_default() += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(department, count)| (*count, std::cmp::Reverse(*department)));
+    let listed = || source.department_by.as_ref().and_then(|by| by.values.values().next().copied());
+    let of_records = source.department.or(most.map(|(department, _)| department)).or_else(listed);
+    of_records.unwrap_or(Department::ALL[0]) // A source without any record says nothing about a department: no row has it.
+}
+
+/// How far the observers of a source agree; `None` when no picture has several.
+fn agreement(dice: &[f64], source: &Source) -> Option<Agreement> {
+    let Kind::ObserverMasks(kind) = &source.kind else { return None };
+    let least = dice.iter().copied().reduce(f64::min)?;
+    Some(Agreement {
+        pairs: dice.len() as u64,
+        mean_dice: dice.iter().sum::<f64>() / dice.len() as f64,
+        least_dice: least,
+        num_below: dice.iter().filter(|dice| **dice < kind.least_dice).count() as u64,
+    })
 }
 
 /// Accounts for one record; whether it is used.

@@ -32,8 +32,13 @@ pub(crate) struct Comparison {
 
 /// Compares all records of a dataset.
 pub(crate) fn compare(candidates: &[Candidate], shares: SplitShares, seed: u64) -> Comparison {
-    let prints: Vec<Option<&Fingerprint>> = candidates.iter().map(|candidate| candidate.fingerprint).collect();
-    let similar = near_pairs(&prints);
+    let (mut prints, mut owners): (Vec<Option<&Fingerprint>>, Vec<usize>) = (Vec::new(), Vec::new());
+    for (index, candidate) in candidates.iter().enumerate() {
+        prints.extend(candidate.fingerprints.iter().map(Some));
+        owners.resize(prints.len(), index);
+    }
+    let pairs = near_pairs(&prints).into_iter().map(|pair| pair.map(|print| owners[print]));
+    let similar: Vec<[usize; 2]> = pairs.filter(|[first, second]| first != second).collect();
     Comparison {
         splits: assign(candidates, &similar, shares, seed),
         fates: duplicates(candidates, &similar),
@@ -44,8 +49,18 @@ pub(crate) fn compare(candidates: &[Candidate], shares: SplitShares, seed: u64) 
 /// A record with what is needed to compare it.
 pub(crate) struct Candidate<'a> {
     pub(crate) record: &'a Record,
-    /// `None` for slices of volumes: neighbouring ones resemble each other, and blank ones those of strangers.
-    pub(crate) fingerprint: Option<&'a Fingerprint>,
+    /// One per picture. None for slices of volumes: neighbouring ones resemble each other, and blank ones those of strangers.
+    pub(crate) fingerprints: &'a [Fingerprint],
+}
+
+impl<'a> Candidate<'a> {
+    /// The fingerprint of a record's only picture: what several show together is not repeated by one of them.
+    fn only(&self) -> Option<&'a Fingerprint> {
+        match self.fingerprints {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
 }
 
 /// Sets of indices that are joined step by step.
@@ -116,7 +131,7 @@ fn side(name: &str, shares: SplitShares, seed: u64) -> Split {
 fn duplicates(candidates: &[Candidate], similar: &[[usize; 2]]) -> Vec<Fate> {
     let mut same: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for (index, candidate) in candidates.iter().enumerate() {
-        if let Some(print) = candidate.fingerprint {
+        if let Some(print) = candidate.only() {
             same.entry((&candidate.record.source, &print.pixels)).or_default().push(index);
         }
     }
@@ -130,7 +145,7 @@ fn duplicates(candidates: &[Candidate], similar: &[[usize; 2]]) -> Vec<Fate> {
             continue;
         }
         for (index, this, other) in [(first, left, right), (second, right, left)] {
-            let print = candidates[*index].fingerprint.expect("similar pictures have fingerprints");
+            let Some(print) = candidates[*index].only() else { continue };
             for copy in &same[&(other.source.as_str(), print.pixels.as_str())] {
                 if !matches!(fates[*copy], Fate::Contradicts(_)) {
                     // A copy may agree with `other`; then `this` is what it contradicts.
@@ -158,18 +173,11 @@ mod tests {
 
     fn record(file: &str, patient: &str, diagnosis: &str) -> Record {
         let file_sha256 = hash_of(&[file]);
+        let pixels = PixelSource::File(file.into());
         Record {
-            id: file.into(),
-            source: "busi".into(),
-            modality: None,
-            department: Department::Oncology,
-            pixels: PixelSource::File(file.into()),
             labels: vec![Label { attribute: "diagnosis".into(), value: Term::english(diagnosis) }],
-            regions: Vec::new(),
-            questions: Vec::new(),
-            report: None,
-            patient: patient.into(),
             provenance: Provenance { file: file.into(), file_sha256, ..Provenance::default() },
+            ..Record::new(file.into(), "busi".into(), Department::Oncology, pixels, patient.into())
         }
     }
 
@@ -185,7 +193,7 @@ mod tests {
     }
 
     fn candidates<'a>(records: &'a [Record], prints: &'a [Fingerprint]) -> Vec<Candidate<'a>> {
-        let pair = |(record, print)| Candidate { record, fingerprint: Some(print) };
+        let pair = |(record, print)| Candidate { record, fingerprints: std::slice::from_ref(print) };
         records.iter().zip(prints).map(pair).collect()
     }
 
@@ -207,7 +215,7 @@ mod tests {
     fn shares_are_kept_and_a_patient_keeps_its_side_when_data_are_added() {
         let records: Vec<Record> =
             (0..2000).map(|index| record(&format!("{index}"), &format!("p{index}"), "a")).collect();
-        let plain = |record| Candidate { record, fingerprint: None };
+        let plain = |record| Candidate { record, fingerprints: &[] };
         let all: Vec<Candidate> = records.iter().map(plain).collect();
         let splits = sides(&all, SplitShares::default(), 7);
         let share = |split| splits.iter().filter(|other| **other == split).count() as f64 / 2000.0;

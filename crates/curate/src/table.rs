@@ -1,8 +1,9 @@
-//! CSV tables whose rows describe images, and their joining to items.
+//! Tables whose rows describe images, and their joining to items.
 
 use crate::config::{Source, Table};
 use crate::inputs::Inputs;
 use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
+use crate::sheet::{self, Sheet, SheetRow, Unreadable};
 use crate::source::Item;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,16 +17,11 @@ pub(crate) struct RowId {
     pub(crate) row: usize,
 }
 
-struct Row {
-    line: u64,
-    values: Vec<String>,
-}
-
 struct LoadedTable {
     file: String,
     key: String,
     columns: Vec<String>,
-    rows: Vec<Row>,
+    rows: Vec<SheetRow>,
     by_key: BTreeMap<String, usize>,
 }
 
@@ -69,7 +65,7 @@ impl Tables {
     /// File and field of a column in a row, for messages.
     pub(crate) fn place(&self, id: RowId, column: &str) -> (String, String) {
         let table = &self.tables[id.table];
-        (table.file.clone(), format!("line {}, column {column}", table.rows[id.row].line))
+        (table.file.clone(), format!("{}, column {column}", table.rows[id.row].place))
     }
 
     /// Notes that a row holds a value that cannot be used. One line per row: the first stays.
@@ -92,7 +88,7 @@ impl Tables {
                 } else {
                     let column = table.columns.iter().position(|name| *name == table.key);
                     let key = column.map_or("", |column| content.values[column].as_str());
-                    let field = format!("line {}, column {}", content.line, table.key);
+                    let field = format!("{}, column {}", content.place, table.key);
                     let reason = format!("label without image: no image belongs to `{key}`");
                     let remedy = "add the image, remove the row, or correct `matches` in the config";
                     ledger.quarantine(Of::Annotations, Defect::new(&table.file, field, reason, remedy));
@@ -104,18 +100,10 @@ impl Tables {
 
 fn load(table: &Table, inputs: &Inputs, ledger: &mut Ledger) -> Result<LoadedTable> {
     let path = inputs.path(&table.file);
-    let refuse = |field: String, reason: String| Error::Annotation { path: path.clone(), field, reason };
-    let delimiter = u8::try_from(table.delimiter)
-        .map_err(|_| refuse("delimiter".to_string(), format!("`{}` is not a single byte", table.delimiter)))?;
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes); // A byte-order mark would become part of the first column.
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(bytes);
-    let headers = reader.headers().map_err(|error| refuse("first line".to_string(), error.to_string()))?;
-    let columns: Vec<String> = headers.iter().map(|name| name.trim().to_string()).collect();
-    let key = columns.iter().position(|name| *name == table.key).ok_or_else(|| {
-        let reason = format!("there is no column `{}`; the columns are: {}", table.key, columns.join(", "));
-        refuse("first line".to_string(), reason)
-    })?;
+    let refuse = |Unreadable { field, reason }| Error::Annotation { path: path.clone(), field, reason };
+    let sheet = sheet::read(inputs, &table.file, table.delimiter).map_err(refuse)?;
+    let key = sheet.column(&table.key).map_err(refuse)?;
+    let Sheet { columns, rows, broken } = sheet;
     let mut loaded = LoadedTable {
         file: table.file.clone(),
         key: table.key.clone(),
@@ -123,28 +111,15 @@ fn load(table: &Table, inputs: &Inputs, ledger: &mut Ledger) -> Result<LoadedTab
         rows: Vec::new(),
         by_key: BTreeMap::new(),
     };
-    for record in reader.records() {
-        ledger.found(Of::Annotations, 1);
-        match record {
-            Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
-                let values = record.iter().map(|value| value.trim().to_string()).collect();
-                loaded.add(key, Row { line, values }, ledger);
-            }
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let remedy = "give the row as many columns as the first line has, in UTF-8";
-                let defect = Defect::new(&table.file, format!("line {line}"), error.to_string(), remedy);
-                ledger.quarantine(Of::Annotations, defect);
-            }
-        }
-    }
+    ledger.found(Of::Annotations, (rows.len() + broken.len()) as u64);
+    broken.into_iter().for_each(|defect| ledger.quarantine(Of::Annotations, defect));
+    rows.into_iter().for_each(|row| loaded.add(key, row, ledger));
     Ok(loaded)
 }
 
 impl LoadedTable {
     /// Adds a row unless another with the same key came before.
-    fn add(&mut self, key: usize, row: Row, ledger: &mut Ledger) {
+    fn add(&mut self, key: usize, row: SheetRow, ledger: &mut Ledger) {
         let name = row.values[key].clone();
         match self.by_key.get(&name) {
             None => {
@@ -155,8 +130,8 @@ impl LoadedTable {
                 ledger.skip(Of::Annotations, "the row repeats an earlier one", 1);
             }
             Some(&first) => {
-                let field = format!("line {}, column {}", row.line, self.columns[key]);
-                let reason = format!("`{name}` stands in line {} already, with other values", self.rows[first].line);
+                let field = format!("{}, column {}", row.place, self.columns[key]);
+                let reason = format!("`{name}` stands in {} already, with other values", self.rows[first].place);
                 let defect = Defect::new(&self.file, field, reason, "keep the right one of the two rows");
                 ledger.quarantine(Of::Annotations, defect);
             }

@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 32;
 pub(crate) const MAX_ELEMENTS: usize = 2_000_000;
 
 /// Sequences whose items are read; others of known length are stepped over.
-const SEQUENCES: [Tag; 12] = [
+const SEQUENCES: &[Tag] = &[
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
@@ -35,6 +35,32 @@ const SEQUENCES: [Tag; 12] = [
     tags::FRAME_CONTENT_SEQUENCE,
     tags::MR_ECHO_SEQUENCE,
     tags::MR_DIFFUSION_SEQUENCE,
+    // Segmentations.
+    tags::SEGMENT_SEQUENCE,
+    tags::SEGMENT_IDENTIFICATION_SEQUENCE,
+    tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE,
+    tags::DERIVATION_IMAGE_SEQUENCE,
+    tags::SOURCE_IMAGE_SEQUENCE,
+    tags::REFERENCED_SERIES_SEQUENCE,
+    tags::REFERENCED_INSTANCE_SEQUENCE,
+    // Structure sets.
+    tags::STRUCTURE_SET_ROI_SEQUENCE,
+    tags::ROI_CONTOUR_SEQUENCE,
+    tags::CONTOUR_SEQUENCE,
+    tags::CONTOUR_IMAGE_SEQUENCE,
+    tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE,
+    tags::RT_REFERENCED_STUDY_SEQUENCE,
+    tags::RT_REFERENCED_SERIES_SEQUENCE,
+    // Structured reports.
+    tags::CONTENT_SEQUENCE,
+    tags::CONCEPT_NAME_CODE_SEQUENCE,
+    tags::CONCEPT_CODE_SEQUENCE,
+    tags::MEASURED_VALUE_SEQUENCE,
+    tags::MEASUREMENT_UNITS_CODE_SEQUENCE,
+    tags::REFERENCED_SOP_SEQUENCE,
+    tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
+    tags::PERTINENT_OTHER_EVIDENCE_SEQUENCE,
+    tags::PLANE_POSITION_SLIDE_SEQUENCE,
 ];
 
 pub(crate) type Elements = BTreeMap<Tag, Element>;

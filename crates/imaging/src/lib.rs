@@ -4,6 +4,8 @@
 //! file -> sniff -> read / read_series -> Scan { Picture | Volume }      sniff.rs, dicom.rs, series.rs, nifti.rs, raster.rs
 //!                  Volume -> plane -> window -> render -> Rgb8            volume.rs, plane.rs, window.rs, render.rs
 //!                  read_label_map -> plane -> mask -> boxes               label.rs, mask.rs
+//!                  Segmentation, StructureSet -> label maps on a volume   segmentation.rs, structure_set.rs, placement.rs
+//!                  read_measurements -> numbers with units and sites      measurement_report.rs
 //! ```
 //! Volumes are in patient orientation (x right, y front, z head); see `orient.rs`. Files come from outside: sizes are
 //! checked with our own arithmetic before anything is allocated (`limits.rs`, `elements.rs`), decoders that panic give an
@@ -23,6 +25,7 @@ mod label;
 mod limits;
 mod lookup;
 mod mask;
+mod measurement_report;
 mod metaimage;
 mod mosaic;
 mod nifti;
@@ -31,15 +34,18 @@ mod nrrd;
 mod orient;
 mod palette;
 mod pixels;
+mod placement;
 mod plane;
 mod raster;
 mod render;
 mod rle;
 mod samples;
+mod segmentation;
 mod series;
 mod slide;
 mod sniff;
 mod stack;
+mod structure_set;
 mod tiff;
 mod volume;
 mod voxels;
@@ -50,14 +56,18 @@ pub use error::{Error, Result};
 pub use label::{LabelMap, read_label_map};
 pub use limits::Limits;
 pub use mask::{Component, Mask, PixelBox, read_mask};
+pub use measurement_report::{MeasurementReport, ReportedMeasurement, read_measurements};
 pub use orient::Affine;
+pub use placement::{Instance, instances, slice_of};
 pub use plane::{DisplaySize, Geometry, LabelPlane, Plane};
 pub use raster::DeepGrey;
 pub use render::render;
 pub use samples::{DicomSamples, read_dicom_samples};
+pub use segmentation::{Segment, Segmentation};
 pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series};
 pub use slide::{Slide, SlideLevel, SlidePicture};
 pub use sniff::{FileKind, sniff};
+pub use structure_set::{Drawn, Roi, StructureSet};
 pub use volume::Volume;
 pub use window::{WindowRule, window};
 

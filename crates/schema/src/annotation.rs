@@ -1,6 +1,8 @@
 //! What an annotation says about an image, and what its source says about all of its images.
 
-use crate::vocabulary::{Department, Language, Modality, Task};
+use crate::conversation::Turn;
+use crate::mask::RleMask;
+use crate::vocabulary::{Department, Language, Modality, SectionKind, Task};
 use serde::{Deserialize, Serialize};
 
 /// A name in English and, where the source gives one, in Chinese.
@@ -108,6 +110,87 @@ pub struct Region {
     pub term: Term,
     /// Where it is: the drawn box, or the tight box around a mask.
     pub bounds: BoundingBox,
+    /// Its pixels, where they were drawn; of the size of the picture that the annotation was drawn on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<RleMask>,
+}
+
+/// A named place: one point, without any extent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// What lies there.
+    pub term: Term,
+    /// Share of the width from the left, 0 to 1.
+    pub x: f32,
+    /// Share of the height from the top, 0 to 1.
+    pub y: f32,
+}
+
+/// Writes the place as training text has it: `[[0.18, 0.16]]`, two decimals, no trailing zeros.
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let round = |value: f32| (f64::from(value) * 100.0).round() / 100.0;
+        write!(f, "[[{}, {}]]", round(self.x), round(self.y))
+    }
+}
+
+/// A number that was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// What was measured, e.g. `mean SUVbw`.
+    pub name: Term,
+    /// The number as the source writes it: `4.10` stays `4.10`.
+    pub value: String,
+    /// Its unit, e.g. `mm`; empty for plain numbers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// Where in the body it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<Term>,
+    /// What was measured there, e.g. `primary neoplasm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Term>,
+}
+
+impl Measurement {
+    /// Number and unit as text: `4.10 mm`.
+    pub fn quantity(&self) -> String {
+        if self.unit.is_empty() { self.value.clone() } else { format!("{} {}", self.value, self.unit) }
+    }
+}
+
+/// A severity, as a step of an ordered scale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grade {
+    /// Key of the [`Attribute`] whose values are the scale, the lowest first.
+    pub attribute: String,
+    /// The step, from 0.
+    pub level: usize,
+    /// Steps of the scale.
+    pub num_levels: usize,
+}
+
+/// One section of a report, verbatim but for dates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// What it is; `None` for a title that the vocabulary does not know.
+    pub kind: Option<SectionKind>,
+    /// Its title as the report has it; empty for text before the first title.
+    pub title: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A conversation written by others and taken over unchanged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dialogue {
+    /// The turns with their `<image>` markers.
+    pub turns: Vec<Turn>,
+    /// Language of all turns.
+    pub language: Language,
+    /// The source's own kind, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
 }
 
 /// A question with its answer, written by people and taken over unchanged.
@@ -140,6 +223,13 @@ pub struct Attribute {
     /// Whether an image may carry several values at once (multi-label). A value that is not listed is then absent.
     #[serde(default)]
     pub multiple: bool,
+    /// Whether the values are steps of a scale, the lowest first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordinal: bool,
+    /// Whether a value that is not listed may still hold (reports do not speak of everything): then only a record's
+    /// [`absent`](crate::Record::absent) labels are known to be absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// What holds for every image of a source. All generated text rests on this and on the record, on nothing else.

@@ -20,7 +20,7 @@ mod reader;
 mod writer;
 
 pub use error::Error;
-pub use manifest::{Authored, Counts, Manifest, SCHEMA_VERSION, ShardFile, SourceSummary, Tally};
+pub use manifest::{Agreement, Authored, Counts, Manifest, SCHEMA_VERSION, ShardFile, SourceSummary, Tally};
 pub use picture::{EncodedImage, encode_png};
 pub use quarantine::Quarantined;
 pub use reader::{Reader, Sample, Samples};

@@ -142,6 +142,20 @@ impl Authored {
     }
 }
 
+/// How far observers agree who drew the same thing on one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agreement {
+    /// Pairs of masks that were compared.
+    pub pairs: u64,
+    /// Mean of their Dice coefficients.
+    pub mean_dice: f64,
+    /// The smallest of them.
+    pub least_dice: f64,
+    /// Pairs below the least that the config allows: their pictures are quarantined.
+    pub num_below: u64,
+}
+
 /// What one source gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -150,10 +164,13 @@ pub struct SourceSummary {
     pub facts: SourceFacts,
     /// Kind of the source in the config, e.g. `class_folders`.
     pub kind: String,
-    /// Images, and slices of volumes.
+    /// Images, slices of volumes, and texts without image.
     pub images: Tally,
     /// Annotation entries: table rows, boxes, masks, questions. 0 where the folder name is the annotation.
     pub annotations: Tally,
+    /// How far its observers agree, where several drew the same thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// Rows of the dataset made from it.
     pub pairs: u64,
     /// Texts by a language model; absent when none was asked.

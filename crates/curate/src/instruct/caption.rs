@@ -69,6 +69,26 @@ const PLANE: Phrases = Phrases {
     ],
 };
 
+const BODY_PART: Phrases = Phrases {
+    id: "caption/body_part@1",
+    en: &[
+        "It shows the following part of the body: {part}.",
+        "The body part is: {part}.",
+        "Part of the body shown: {part}.",
+        "The region of the body is: {part}.",
+        "Body region: {part}.",
+        "What was imaged is this part of the body: {part}.",
+    ],
+    zh: &[
+        "检查部位为{part}。",
+        "图像显示的部位是{part}。",
+        "所示部位为{part}。",
+        "成像部位：{part}。",
+        "该图像的检查部位为{part}。",
+        "身体部位为{part}。",
+    ],
+};
+
 const DEPARTMENT: Phrases = Phrases {
     id: "caption/department@1",
     en: &[
@@ -196,6 +216,9 @@ fn caption(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> 
         let article = if plane.starts_with('a') { "an" } else { "a" };
         sentences.push(PLANE.pick(language, dice).fill(&[("plane", plane), ("article", article)]));
     }
+    if let Some(part) = record.body_part {
+        sentences.push(BODY_PART.pick(language, dice).fill(&[("part", part.name(language))]));
+    }
     sentences.extend(label_sentences(maker, language, dice)?);
     let marked = region_sentences(maker, language, dice)?;
     sentences.extend(marked.sentences);
@@ -243,13 +266,13 @@ struct Marked {
 
 /// What is marked, how often (only where every instance is marked), and where.
 fn region_sentences(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Marked> {
-    let regions = &maker.record.regions;
-    if regions.is_empty() {
+    let (regions, points) = (&maker.record.regions, &maker.record.points);
+    if regions.is_empty() && points.is_empty() {
         return Some(Marked::default());
     }
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for region in regions {
-        let name = region.term.text(language)?;
+    for term in regions.iter().map(|region| &region.term).chain(points.iter().map(|point| &point.term)) {
+        let name = term.text(language)?;
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),

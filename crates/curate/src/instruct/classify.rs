@@ -28,6 +28,26 @@ pub(super) const MODALITY_OPEN: Phrases = Phrases {
     ],
 };
 
+const BODY_PART_OPEN: Phrases = Phrases {
+    id: "classify/body_part_open@1",
+    en: &[
+        "Which part of the body does this image show?",
+        "What body part is shown in this image?",
+        "Name the body part in this image.",
+        "Which body region was imaged here?",
+        "Identify the part of the body in this image.",
+        "What region of the body is this?",
+    ],
+    zh: &[
+        "该图像显示的是身体的哪个部位？",
+        "这幅图像显示的检查部位是什么？",
+        "请说出该图像的检查部位。",
+        "此处成像的是哪个部位？",
+        "请识别该图像中的身体部位。",
+        "这是身体的哪个部位？",
+    ],
+};
+
 const MODALITY_YES_NO: Phrases = Phrases {
     id: "classify/modality_yes_no@1",
     en: &[
@@ -140,6 +160,7 @@ const YES_NO_ZH: &str = "请回答“是”或“否”。";
 /// Adds the questions on modality and attributes of a record.
 pub(super) fn write(maker: &mut Maker) {
     let (open, yes_no) = (maker.options.per_record.open_questions, maker.options.per_record.yes_no_questions);
+    maker.slot("open/body_part", open, |maker, language, dice, _| body_part_open(maker, language, dice));
     maker.slot("open/modality", open, |maker, language, dice, _| modality_open(maker, language, dice));
     maker.slot("yes_no/modality", yes_no, |maker, language, dice, _| modality_yes_no(maker, language, dice));
     let facts = maker.facts;
@@ -241,6 +262,16 @@ fn modality_yes_no(maker: &Maker, language: Language, dice: &mut Dice) -> Option
     Some(yes_no(Subject::modality(), &MODALITY_YES_NO.pick(language, dice), &facts, answer, language))
 }
 
+/// Which part of the body is shown, where no attribute of the source asks the same.
+fn body_part_open(maker: &Maker, language: Language, dice: &mut Dice) -> Option<Draft> {
+    let is_asked = maker.facts.attributes.iter().any(|attribute| attribute.task == Task::BodyPartRecognition);
+    let part = maker.record.body_part.filter(|_| !is_asked)?;
+    let question = BODY_PART_OPEN.pick(language, dice);
+    let subject = Subject { attribute: "body_part".to_owned(), task: Task::BodyPartRecognition };
+    let answers = vec![part.name(language).to_owned()];
+    Some(open(subject, &question, &[], answers, short_answer_instruction(language)))
+}
+
 fn attribute_open(maker: &Maker, attribute: &Attribute, language: Language, dice: &mut Dice) -> Option<Draft> {
     if attribute.values.len() < 2 {
         return None; // The answer would not depend on the image.
@@ -259,6 +290,9 @@ fn attribute_open(maker: &Maker, attribute: &Attribute, language: Language, dice
             ))
         }
         Known::Several(values) => {
+            if !maker.is_complete(attribute, &values) {
+                return None; // A list would leave out what is not known.
+            }
             let names: Vec<&str> = values.iter().map(|value| value.text(language)).collect::<Option<_>>()?;
             let answers = vec![wording::joined(&names, language)];
             let question = SEVERAL_OPEN.pick(language, dice);
@@ -274,11 +308,14 @@ fn attribute_open(maker: &Maker, attribute: &Attribute, language: Language, dice
 }
 
 fn attribute_yes_no(maker: &Maker, attribute: &Attribute, language: Language, dice: &mut Dice) -> Option<Draft> {
-    let (present, table): (Vec<&Term>, _) = match maker.known(attribute)? {
-        Known::Single(value) => (vec![value], &ATTRIBUTE_YES_NO),
-        Known::Several(values) => (values, &SEVERAL_YES_NO),
+    let (present, table): (Vec<&Term>, _) = match maker.known(attribute) {
+        Some(Known::Single(value)) => (vec![value], &ATTRIBUTE_YES_NO),
+        Some(Known::Several(values)) => (values, &SEVERAL_YES_NO),
+        // Nothing is there, and some of it is known not to be.
+        None if attribute.open => (Vec::new(), &SEVERAL_YES_NO),
+        None => return None,
     };
-    let absent: Vec<&Term> = attribute.values.iter().filter(|value| !present.contains(value)).collect();
+    let absent = maker.absent(attribute, &present);
     if attribute.values.len() < 2 && !attribute.multiple {
         return None; // Only "yes" could be asked for.
     }

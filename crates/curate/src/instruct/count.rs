@@ -62,9 +62,10 @@ pub(super) fn write(maker: &mut Maker) {
     maker.slot("count", per_record.count_questions, |maker, language, dice, _| count(maker, language, dice));
 }
 
-/// How many regions of the record carry this name.
+/// How many regions and points of the record carry this name.
 pub(super) fn number_of(maker: &Maker, term: &Term) -> usize {
-    maker.record.regions.iter().filter(|region| region.term == *term).count()
+    let regions = maker.record.regions.iter().filter(|region| region.term == *term).count();
+    regions + maker.record.points.iter().filter(|point| point.term == *term).count()
 }
 
 /// A name that is marked in the image, or one that is not.

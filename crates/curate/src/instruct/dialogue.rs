@@ -354,6 +354,9 @@ fn speak(maker: &Maker, subject: Subject, language: Language, dice: &mut Dice) -
 
 fn speak_attribute(maker: &Maker, attribute: &Attribute, language: Language, dice: &mut Dice) -> Option<Spoken> {
     let values = maker.known(attribute)?.values();
+    if !maker.is_complete(attribute, &values) {
+        return None; // "The finding is ..." would deny what is not known.
+    }
     let names: Vec<&str> = values.iter().map(|value| value.text(language)).collect::<Option<_>>()?;
     let facts = [("attribute", attribute.name.text(language)?), ("value", &wording::joined(&names, language))];
     Some(ATTRIBUTE.speak(&facts, Filed::new(&attribute.key, attribute.task), language, dice))

@@ -6,8 +6,12 @@
 //! classify.rs     modality and attributes: open and yes/no questions   instruction
 //! choice.rs       modality and attributes: lettered options            multiple_choice
 //! count.rs        how many, and whether at all                         instruction
+//! point.rs        points: named and found                              perception
+//! grade.rs        steps of severity scales                             instruction
+//! measure.rs      what was measured                                    instruction
+//! section.rs      sections of reports                                  image_caption, instruction
 //! dialogue.rs     full-sentence answers, alone and in several turns    instruction, conversation
-//! passthrough.rs  questions and reports written by people
+//! passthrough.rs  questions, conversations and reports written by people
 //! phrase.rs, wording.rs, dice.rs   sentence tables, words for facts, seeded choice
 //! ```
 //! Nothing is stated that the record or its source's facts do not say: every builder returns `None` where a fact or a name in the
@@ -20,11 +24,17 @@ mod classify;
 mod count;
 mod dialogue;
 pub(crate) mod dice;
+mod grade;
 mod locate;
+mod measure;
 mod passthrough;
 mod phrase;
+mod point;
+mod section;
 mod wording;
 
+#[cfg(test)]
+mod fact_tests;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +71,14 @@ pub struct PerRecord {
     pub choice_questions: usize,
     /// Questions with lettered options that ask what a box holds; default 1.
     pub region_choices: usize,
+    /// Points to be named and names to be pointed at, by turns; default 2.
+    pub point_questions: usize,
+    /// Questions on measured values; default 2.
+    pub measurement_questions: usize,
+    /// Questions on each severity grade, of both kinds; default 1 each.
+    pub grade_questions: usize,
+    /// Texts of each kind about the sections of a report; default 1.
+    pub section_questions: usize,
 }
 
 impl Default for PerRecord {
@@ -77,6 +95,10 @@ impl Default for PerRecord {
             conversations: 1,
             choice_questions: 1,
             region_choices: 1,
+            point_questions: 2,
+            measurement_questions: 2,
+            grade_questions: 1,
+            section_questions: 1,
         }
     }
 }
@@ -116,12 +138,19 @@ impl Default for Options {
 /// All carry [`Split::Train`]: the caller, who knows the patients of the whole dataset, decides the split.
 pub fn conversations(record: &Record, facts: &SourceFacts, options: &Options) -> Vec<Conversation> {
     let mut maker = Maker { record, facts, options, written: Vec::new() };
-    caption::write(&mut maker);
-    locate::write(&mut maker);
-    classify::write(&mut maker);
-    choice::write(&mut maker);
-    count::write(&mut maker);
-    dialogue::write(&mut maker);
+    // Sentences about "this image" need exactly one.
+    if record.pixels.num_pictures() == 1 {
+        caption::write(&mut maker);
+        locate::write(&mut maker);
+        point::write(&mut maker);
+        classify::write(&mut maker);
+        choice::write(&mut maker);
+        count::write(&mut maker);
+        grade::write(&mut maker);
+        dialogue::write(&mut maker);
+    }
+    measure::write(&mut maker);
+    section::write(&mut maker);
     passthrough::write(&mut maker);
     maker.written
 }
@@ -155,7 +184,7 @@ pub(crate) fn main_task(record: &Record, facts: &SourceFacts) -> Task {
     let labelled = first.and_then(|key| facts.attributes.iter().find(|attribute| attribute.key == *key));
     match labelled {
         Some(attribute) => attribute.task,
-        None if !record.regions.is_empty() => facts.region_task,
+        None if !record.regions.is_empty() || !record.points.is_empty() => facts.region_task,
         None if record.modality.is_some() => Task::ModalityRecognition,
         None => Task::QuestionAnswering,
     }
@@ -238,13 +267,19 @@ impl<'a> Maker<'a> {
     }
 
     /// Completes a draft and keeps it, unless the same text has been written for this record already.
-    fn push(&mut self, draft: Draft, language: Language) {
+    fn push(&mut self, mut draft: Draft, language: Language) {
+        let markers = "<image>\n".repeat(self.record.pixels.num_pictures());
         let mut turns = Vec::with_capacity(draft.exchanges.len() * 2);
-        for (index, exchange) in draft.exchanges.into_iter().enumerate() {
-            let marker = if index == 0 { "<image>\n" } else { "" };
+        for (index, exchange) in std::mem::take(&mut draft.exchanges).into_iter().enumerate() {
+            let marker = if index == 0 { markers.as_str() } else { "" };
             turns.push(Turn::human(format!("{marker}{}", exchange.question)));
             turns.push(Turn::assistant(exchange.answer));
         }
+        self.push_turns(turns, draft, language);
+    }
+
+    /// Keeps turns with their markers under what a draft says of them, unless the same text has been written already.
+    fn push_turns(&mut self, turns: Vec<Turn>, draft: Draft, language: Language) {
         let id = conversation_id(&self.record.id, draft.form, draft.attribute.as_deref(), language, &turns);
         if self.written.iter().any(|conversation| conversation.id == id) {
             return;
@@ -293,5 +328,25 @@ impl<'a> Maker<'a> {
     /// The task under which a description of the whole record is filed.
     fn main_task(&self) -> Task {
         main_task(self.record, self.facts)
+    }
+
+    /// The values of `attribute` that the record is known not to have, given those it has.
+    fn absent<'b>(&self, attribute: &'b Attribute, present: &[&Term]) -> Vec<&'b Term> {
+        let record = self.record;
+        let says_absent = |value: &&Term| {
+            record.absent.iter().any(|label| label.attribute == attribute.key && label.value == **value)
+        };
+        let others = attribute.values.iter().filter(|value| !present.contains(value));
+        if attribute.open { others.filter(says_absent).collect() } else { others.collect() }
+    }
+
+    /// Whether everything that an attribute can say is known of the record.
+    fn is_complete(&self, attribute: &Attribute, present: &[&Term]) -> bool {
+        !attribute.open || self.absent(attribute, present).len() + present.len() == attribute.values.len()
+    }
+
+    /// The attribute with this key in the source's facts.
+    fn attribute(&self, key: &str) -> Option<&'a Attribute> {
+        self.facts.attributes.iter().find(|attribute| attribute.key == key)
     }
 }

@@ -19,6 +19,8 @@ fn facts() -> SourceFacts {
                 task: Task::AttributeRecognition,
                 values: vec![Term::new("Giemsa", "吉姆萨"), Term::new("Wright", "瑞特"), Term::english("hematoxylin")],
                 multiple: false,
+                ordinal: false,
+                open: false,
             },
             Attribute {
                 key: "diagnosis".to_owned(),
@@ -30,6 +32,8 @@ fn facts() -> SourceFacts {
                     .map(|(en, zh)| Term::new(*en, zh))
                     .collect(),
                 multiple: false,
+                ordinal: false,
+                open: false,
             },
             Attribute {
                 key: "finding".to_owned(),
@@ -41,6 +45,8 @@ fn facts() -> SourceFacts {
                     Term::new("clumps", "聚集"),
                 ],
                 multiple: true,
+                ordinal: false,
+                open: false,
             },
         ],
         region_terms: vec![
@@ -55,7 +61,7 @@ fn facts() -> SourceFacts {
 }
 
 fn region(term: Term, left: f32, top: f32) -> Region {
-    Region { term, bounds: BoundingBox { x1: left, y1: top, x2: left + 0.125, y2: top + 0.25 } }
+    Region { term, bounds: BoundingBox { x1: left, y1: top, x2: left + 0.125, y2: top + 0.25 }, mask: None }
 }
 
 /// Record `number` of a source in which everything that can be known is known; values go round.
@@ -63,12 +69,9 @@ fn record(number: usize) -> Record {
     let facts = facts();
     let diagnosis = facts.attributes[1].values[number % 6].clone();
     let label = |attribute: &str, value: Term| Label { attribute: attribute.to_owned(), value };
+    let (id, pixels) = (format!("record-{number}"), PixelSource::File(PathBuf::from("x.png")));
     Record {
-        id: format!("record-{number}"),
-        source: facts.name.clone(),
         modality: Some(Modality::Microscopy),
-        department: facts.department,
-        pixels: PixelSource::File(PathBuf::from("x.png")),
         labels: vec![
             label("stain", facts.attributes[0].values[number % 2].clone()),
             label("diagnosis", diagnosis),
@@ -79,10 +82,8 @@ fn record(number: usize) -> Record {
             region(facts.region_terms[1].clone(), 0.5, 0.5),
             region(facts.region_terms[1].clone(), 0.75, 0.125),
         ],
-        questions: Vec::new(),
-        report: None,
-        patient: format!("patient-{number}"),
         provenance: Provenance { file: "x.png".to_owned(), ..Provenance::default() },
+        ..Record::new(id, facts.name.clone(), facts.department, pixels, format!("patient-{number}"))
     }
 }
 

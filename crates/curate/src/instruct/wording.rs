@@ -1,6 +1,6 @@
 //! Words for facts that are not names: modalities as nouns, places, sizes, lists, boxes, answers.
 
-use gmai_schema::{Axis, BoundingBox, Language, Modality};
+use gmai_schema::{Axis, BoundingBox, Language, Modality, Point};
 
 /// What an image of `modality` is called, in English with its article.
 pub(super) fn image_noun(modality: Modality, language: Language) -> &'static str {
@@ -119,6 +119,16 @@ pub(super) fn place(bounds: &BoundingBox, language: Language) -> &'static str {
             "图像右下部",
         ][row * 3 + column],
     }
+}
+
+/// Where a point lies on the picture.
+pub(super) fn place_of_point(point: &Point, language: Language) -> &'static str {
+    place(&BoundingBox { x1: point.x, y1: point.y, x2: point.x, y2: point.y }, language)
+}
+
+/// A point as text: `<point>[[0.35, 0.4]]</point>`.
+pub(super) fn point(point: &Point) -> String {
+    format!("<point>{point}</point>")
 }
 
 /// How large a box is beside the image: below 1 %, below 5 %, below 20 %, or more of its area.

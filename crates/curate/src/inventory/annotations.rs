@@ -107,12 +107,26 @@ pub(super) fn find(dir: &Path, files: &[FileFacts], on_progress: &mut dyn FnMut(
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_start_matches('\u{feff}');
         match file.holds {
+            Holds::Text(TextKind::Json) if labelme(text).is_some() => {
+                merge(&mut per_image, file, AnnotationKind::LabelMe, labelme(text), &images);
+            }
             Holds::Text(TextKind::Json) => {
                 found.extend(coco(file, text, &images).or_else(|| questions(file, text, &images)))
             }
             Holds::Text(TextKind::Xml) => merge(&mut per_image, file, AnnotationKind::Voc, voc(text), &images),
             Holds::Text(TextKind::Plain) => match file.ending().to_lowercase().as_str() {
-                ".txt" => merge(&mut per_image, file, AnnotationKind::Yolo, yolo(text), &images),
+                ".txt" => {
+                    let readings = [
+                        (AnnotationKind::Yolo, yolo(text)),
+                        (AnnotationKind::Kitti, kitti(text)),
+                        (AnnotationKind::Points, points(text)),
+                    ];
+                    // A file has one kind: the first whose grammar all of its lines follow.
+                    let first = readings.into_iter().find(|(_, classes)| classes.is_some());
+                    if let Some((kind, classes)) = first {
+                        merge(&mut per_image, file, kind, classes, &images);
+                    }
+                }
                 ".csv" | ".tsv" => found.extend(table(file, text, &images)),
                 _ => {}
             },
@@ -187,6 +201,55 @@ fn yolo(text: &str) -> Option<Vec<String>> {
         classes.push(class.to_string());
     }
     (!classes.is_empty()).then_some(classes)
+}
+
+/// The types of a KITTI file; `None` when a line is none of its: a name, then 14 or 15 numbers of which the fifth to eighth are edges.
+fn kitti(text: &str) -> Option<Vec<String>> {
+    let mut classes = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (name, numbers) = words.split_first()?;
+        let numbers: Vec<f64> = numbers.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        let has_edges = matches!(numbers.len(), 14 | 15) && numbers[3] <= numbers[5] && numbers[4] <= numbers[6];
+        if name.parse::<f64>().is_ok() || !has_edges {
+            return None;
+        }
+        classes.push((*name).to_owned());
+    }
+    (!classes.is_empty()).then_some(classes)
+}
+
+/// The classes of a file of points; `None` when a line is not two numbers from 0 and a whole number.
+fn points(text: &str) -> Option<Vec<String>> {
+    let mut classes = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [x, y, class] = words[..] else { return None };
+        let is_place = |word: &str| word.parse::<f64>().is_ok_and(|number| number >= 0.0);
+        if !is_place(x) || !is_place(y) || class.parse::<u32>().is_err() {
+            return None;
+        }
+        classes.push(class.to_owned());
+    }
+    (!classes.is_empty()).then_some(classes)
+}
+
+#[derive(Deserialize)]
+struct LabelMeFile {
+    shapes: Vec<LabelMeShape>,
+}
+
+#[derive(Deserialize)]
+struct LabelMeShape {
+    label: String,
+    #[serde(rename = "points")]
+    _points: Vec<[f64; 2]>,
+}
+
+/// The labels of a LabelMe file; `None` when it is no such file.
+fn labelme(text: &str) -> Option<Vec<String>> {
+    let file: LabelMeFile = serde_json::from_str(text).ok()?;
+    Some(file.shapes.into_iter().map(|shape| shape.label).collect())
 }
 
 #[derive(Deserialize)]

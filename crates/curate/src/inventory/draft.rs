@@ -164,7 +164,7 @@ fn keyed(attributes: &[AttributeDraft]) -> Vec<String> {
 fn values(key: &str, raw: &[String], layout: Layout) -> String {
     let mut out = format!("{key} = [ # CHECK: names as used in the middle of a sentence\n");
     for value in raw {
-        let numbered = matches!(layout, Layout::Yolo | Layout::NiftiLabelMap);
+        let numbered = matches!(layout, Layout::Yolo | Layout::Points | Layout::NiftiLabelMap);
         let name = if numbered { format!("structure {value}") } else { readable(value) };
         out.push_str(&format!("  {{ is = {}, en = {} }},\n", text(value), text(&name)));
     }

@@ -220,7 +220,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Boxes with one annotation file per image: VOC and YOLO.
+    /// Boxes with one annotation file per image: VOC, YOLO, KITTI, LabelMe, points.
     fn per_image(&mut self, annotations: &[Annotation]) {
         for annotation in annotations {
             let Detail::PerImage { ending } = &annotation.detail else { continue };
@@ -230,6 +230,9 @@ impl Builder<'_> {
             }
             let (layout, key) = match annotation.set.kind {
                 AnnotationKind::Yolo => (Layout::Yolo, "labels"),
+                AnnotationKind::Kitti => (Layout::Kitti, "labels"),
+                AnnotationKind::Points => (Layout::Points, "labels"),
+                AnnotationKind::LabelMe => (Layout::LabelMe, "annotations"),
                 _ => (Layout::Voc, "annotations"),
             };
             let first = joined(&annotation.set.path, "x");

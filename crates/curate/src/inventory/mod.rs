@@ -124,6 +124,13 @@ pub enum AnnotationKind {
     Coco,
     /// Boxes or polygons in YOLO text.
     Yolo,
+    /// Boxes in KITTI text.
+    Kitti,
+    /// Shapes in LabelMe JSON.
+    #[serde(rename = "labelme")]
+    LabelMe,
+    /// Points in text.
+    Points,
     /// A table with a row per image or more.
     Table,
     /// Questions and answers in JSON.
@@ -137,6 +144,9 @@ impl AnnotationKind {
             AnnotationKind::Voc => "Pascal VOC boxes",
             AnnotationKind::Coco => "COCO boxes",
             AnnotationKind::Yolo => "YOLO boxes",
+            AnnotationKind::Kitti => "KITTI boxes",
+            AnnotationKind::LabelMe => "LabelMe shapes",
+            AnnotationKind::Points => "points",
             AnnotationKind::Table => "table",
             AnnotationKind::QaJson => "questions and answers",
         }
@@ -174,6 +184,13 @@ pub enum Layout {
     Coco,
     /// YOLO.
     Yolo,
+    /// KITTI.
+    Kitti,
+    /// LabelMe.
+    #[serde(rename = "labelme")]
+    LabelMe,
+    /// Points in text.
+    Points,
     /// A folder of masks per image.
     InstanceMasks,
     /// A mask per image.
@@ -197,6 +214,9 @@ impl Layout {
             Layout::Voc => Some("voc"),
             Layout::Coco => Some("coco"),
             Layout::Yolo => Some("yolo"),
+            Layout::Kitti => Some("kitti"),
+            Layout::LabelMe => Some("labelme"),
+            Layout::Points => Some("points"),
             Layout::InstanceMasks => Some("instance_masks"),
             Layout::MaskBeside => Some("mask_beside"),
             Layout::NiftiLabelMap => Some("nifti_label_map"),
@@ -214,6 +234,9 @@ impl Layout {
             Layout::Voc => "boxes in Pascal VOC",
             Layout::Coco => "boxes in COCO",
             Layout::Yolo => "boxes in YOLO",
+            Layout::Kitti => "boxes in KITTI text",
+            Layout::LabelMe => "shapes in LabelMe",
+            Layout::Points => "points in text",
             Layout::InstanceMasks => "a mask per instance",
             Layout::MaskBeside => "a mask per picture",
             Layout::NiftiLabelMap => "volumes with label maps",

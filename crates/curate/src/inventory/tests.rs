@@ -122,6 +122,28 @@ fn boxes_are_found_in_voc_coco_and_yolo() {
 }
 
 #[test]
+fn boxes_and_points_are_found_in_kitti_labelme_and_text() {
+    let tree = Tree::new();
+    for seed in 0..2u8 {
+        tree.picture(&format!("kitti/images/{seed}.png"), seed);
+        tree.text(&format!("kitti/labels/{seed}.txt"), "wbc 0.0 0 0 1.5 2 30 40 0 0 0 0 0 0 0\n");
+        tree.picture(&format!("labelme/{seed}.png"), 10 + seed);
+        let shape = r#"{"label": "polyp", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"}"#;
+        tree.text(&format!("labelme/{seed}.json"), &format!(r#"{{"shapes": [{shape}], "imagePath": "{seed}.png"}}"#));
+        tree.picture(&format!("points/Dataset/{seed}.png"), 20 + seed);
+        tree.text(&format!("points/Label/{seed}.txt"), "482 125 9\n340 43 5\n");
+    }
+    let found = tree.inventory();
+    let expected = [(Layout::Kitti, "kitti", 2), (Layout::LabelMe, "labelme", 2), (Layout::Points, "points", 2)];
+    assert_eq!(layouts(&found), expected);
+    assert_eq!(found.groups[2].classes, BTreeMap::from([("5".to_owned(), 2), ("9".to_owned(), 2)]));
+    let path = std::path::Path::new("draft.toml");
+    let draft = crate::Config::parse(path, &found.draft_config).unwrap();
+    let kinds: Vec<&str> = draft.sources.iter().map(|source| source.kind.key()).collect();
+    assert_eq!(kinds, ["kitti", "labelme", "points"]);
+}
+
+#[test]
 fn masks_are_paired_by_name() {
     let tree = Tree::new();
     for seed in 0..3u8 {

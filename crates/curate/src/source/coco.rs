@@ -1,10 +1,12 @@
-//! COCO: JSON files that list images, categories and pixel boxes.
+//! COCO: JSON files that list images, categories, pixel boxes and masks: polygons, run lengths, compressed run lengths.
 
-use super::{Boxes, Folder, Frame, Item, MarkedBox, Marks, quarantine_unlabelled};
+use super::{Boxes, Folder, Frame, Item, MarkedBox, Marks, outline, quarantine_unlabelled};
+use crate::Result;
 use crate::kind::Coco;
 use crate::ledger::{Defect, Ledger, Of};
-use crate::{Error, Result};
+use gmai_schema::RleMask;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
@@ -37,7 +39,7 @@ struct Annotation {
     #[serde(default)]
     bbox: Vec<f64>,
     #[serde(default)]
-    segmentation: serde_json::Value,
+    segmentation: Value,
     #[serde(default)]
     iscrowd: u8,
 }
@@ -46,11 +48,7 @@ pub(super) fn read(folder: &Folder, kind: &Coco, ledger: &mut Ledger) -> Result<
     let mut items: BTreeMap<String, Item> =
         folder.pictures(&kind.images)?.into_iter().map(|item| (item.name.clone(), item)).collect();
     for file in &kind.annotations {
-        if !folder.inputs.files.contains(file) {
-            let path = folder.inputs.path(file);
-            let reason = "the file that the config names does not exist; correct `annotations`".to_string();
-            return Err(Error::Annotation { path, field: "file".to_string(), reason });
-        }
+        folder.demand(file, "annotations")?;
         let document = folder.text(file).and_then(|text| {
             serde_json::from_str::<Document>(&text).map_err(|error| {
                 let field = format!("line {}, column {}", error.line(), error.column());
@@ -103,7 +101,7 @@ fn add_document(
                     _ => Frame::Unstated,
                 };
                 item.annotation = Some(file.to_string());
-                item.marks = Marks::Boxes(Boxes { file: file.to_string(), frame, boxes: Vec::new() });
+                item.marks = Marks::Boxes(Boxes::none(file, frame));
                 item_of.insert(image.id, name);
                 continue;
             }
@@ -119,13 +117,22 @@ fn add_document(
         };
         let item = item_of.get(&annotation.image_id).and_then(|name| items.get_mut(name));
         match (item, names.get(&annotation.category_id)) {
-            (Some(_), Some(_)) if annotation.iscrowd != 0 => {
-                ledger.found(Of::Annotations, 1);
-                ledger.skip(Of::Annotations, "the box is around a crowd (iscrowd)", 1);
-            }
             (Some(item), Some(name)) => {
                 if let Marks::Boxes(boxes) = &mut item.marks {
-                    boxes.boxes.push(MarkedBox { name: name.to_string(), edges: edges(annotation), place });
+                    let frame = boxes.frame;
+                    match marked(annotation, frame) {
+                        Ok((edges, mask)) => {
+                            let is_crowd = annotation.iscrowd != 0;
+                            boxes.boxes.push(MarkedBox { mask, is_crowd, ..MarkedBox::new(*name, edges, place) });
+                        }
+                        // Counted with the others of the picture: what cannot be read is a box of no numbers.
+                        Err(reason) => {
+                            ledger.found(Of::Annotations, 1);
+                            let remedy = "export the annotations again as COCO JSON";
+                            ledger.quarantine(Of::Annotations, Defect::new(file, place, reason, remedy));
+                            boxes.is_incomplete = true;
+                        }
+                    }
                 }
             }
             (item, category) => {
@@ -145,20 +152,69 @@ fn add_document(
     }
 }
 
-/// The edges of an annotation: of its box, else around its polygons; not-a-number when it has neither.
-fn edges(annotation: &Annotation) -> [f64; 4] {
+/// Edges and pixels of an annotation. Edges are those of its box, else around its pixels; not-a-number when it has neither.
+fn marked(annotation: &Annotation, frame: Frame) -> std::result::Result<([f64; 4], Option<RleMask>), String> {
+    let mask = mask(&annotation.segmentation, frame)?;
     if let [left, top, width, height] = annotation.bbox[..] {
-        return [left, top, left + width, top + height];
+        return Ok(([left, top, left + width, top + height], mask));
     }
-    let mut edges = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
-    for polygon in annotation.segmentation.as_array().into_iter().flatten() {
-        let numbers: Vec<f64> =
-            polygon.as_array().into_iter().flatten().filter_map(serde_json::Value::as_f64).collect();
-        for point in numbers.chunks_exact(2) {
-            edges = [edges[0].min(point[0]), edges[1].min(point[1]), edges[2].max(point[0]), edges[3].max(point[1])];
+    let polygons = polygons(&annotation.segmentation);
+    let corners: Vec<[f64; 2]> = polygons.into_iter().flatten().collect();
+    if !corners.is_empty() {
+        return Ok((outline::edges(&corners), mask));
+    }
+    let edges = mask.as_ref().and_then(RleMask::bounds).map(|edges| edges.map(f64::from));
+    Ok((edges.unwrap_or([f64::NAN; 4]), mask))
+}
+
+fn polygons(segmentation: &Value) -> Vec<Vec<[f64; 2]>> {
+    let polygon = |polygon: &Value| {
+        let numbers: Vec<f64> = polygon.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        numbers.as_chunks::<2>().0.to_vec()
+    };
+    segmentation.as_array().into_iter().flatten().map(polygon).filter(|polygon| !polygon.is_empty()).collect()
+}
+
+/// The pixels of a segmentation; `None` when there is none, or polygons of a picture whose size is not stated.
+fn mask(segmentation: &Value, frame: Frame) -> std::result::Result<Option<RleMask>, String> {
+    let stated = match frame {
+        Frame::Pixels { width, height } => Some((width, height)),
+        _ => None,
+    };
+    match segmentation {
+        Value::Object(rle) => {
+            let size: Vec<u32> = rle
+                .get("size")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|side| side.as_u64().and_then(|side| u32::try_from(side).ok()))
+                .collect();
+            let [height, width] = size[..] else {
+                return Err("the run lengths have no `size` of height and width".to_string());
+            };
+            if stated.is_some_and(|stated| stated != (width, height)) {
+                return Err(format!("the mask has {width} x {height} pixels, the image another size"));
+            }
+            let mask = match rle.get("counts") {
+                Some(Value::String(text)) => RleMask::from_compressed(width, height, text)?,
+                Some(Value::Array(counts)) => {
+                    let read = |count: &Value| count.as_u64().and_then(|count| u32::try_from(count).ok());
+                    let counts: Option<Vec<u32>> = counts.iter().map(read).collect();
+                    RleMask::from_counts(width, height, counts.ok_or("a run length is no whole number")?)?
+                }
+                _ => return Err("the run lengths have no `counts`".to_string()),
+            };
+            Ok(Some(mask))
         }
+        Value::Array(_) => {
+            let polygons = polygons(segmentation);
+            Ok(stated
+                .filter(|_| !polygons.is_empty())
+                .and_then(|(width, height)| outline::union(width, height, &polygons)))
+        }
+        _ => Ok(None),
     }
-    if edges[0].is_finite() { edges } else { [f64::NAN; 4] }
 }
 
 #[cfg(test)]
@@ -166,13 +222,42 @@ fn edges(annotation: &Annotation) -> [f64; 4] {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> std::result::Result<([f64; 4], Option<RleMask>), String> {
+        marked(&serde_json::from_str(text).unwrap(), Frame::Pixels { width: 10, height: 9 })
+    }
+
     #[test]
     fn polygon_stands_in_for_a_missing_box() {
-        let read = |text: &str| edges(&serde_json::from_str(text).unwrap());
         let with_box = r#"{"image_id": 1, "category_id": 1, "bbox": [10, 20, 5.5, 6], "iscrowd": 0}"#;
-        assert_eq!(read(with_box), [10.0, 20.0, 15.5, 26.0]);
-        let polygons = r#"{"image_id": 1, "category_id": 1, "segmentation": [[1, 2, 9, 4, 5, 8], [0, 7, 1, 7]]}"#;
-        assert_eq!(read(polygons), [0.0, 2.0, 9.0, 8.0]);
-        assert!(read(r#"{"image_id": 1, "category_id": 1}"#)[0].is_nan());
+        assert_eq!(read(with_box).unwrap().0, [10.0, 20.0, 15.5, 26.0]);
+        let polygons = r#"{"image_id": 1, "category_id": 1, "segmentation": [[1, 2, 9, 4, 5, 8], [0, 7, 1, 7, 1, 8]]}"#;
+        assert_eq!(read(polygons).unwrap().0, [0.0, 2.0, 9.0, 8.0]);
+        assert!(read(r#"{"image_id": 1, "category_id": 1}"#).unwrap().0[0].is_nan());
+    }
+
+    #[test]
+    fn run_lengths_are_read_in_both_spellings() {
+        let plain = r#"{"image_id": 1, "category_id": 1, "segmentation": {"size": [9, 10], "counts": [20, 3, 6, 3, 58]}, "iscrowd": 1}"#;
+        let (edges, mask) = read(plain).unwrap();
+        assert_eq!((edges, mask.as_ref().unwrap().area()), ([2.0, 2.0, 4.0, 5.0], 6));
+        let compressed = format!(
+            r#"{{"image_id": 1, "category_id": 1, "segmentation": {{"size": [9, 10], "counts": "{}"}}}}"#,
+            mask.as_ref().unwrap().compressed().replace('\\', "\\\\")
+        );
+        assert_eq!(read(&compressed).unwrap(), (edges, mask));
+    }
+
+    #[test]
+    fn run_lengths_that_do_not_fit_are_refused() {
+        for (segmentation, reason) in [
+            (r#"{"size": [9, 10], "counts": [20, 3]}"#, "cover 23 pixels"),
+            (r#"{"size": [10, 9], "counts": [90]}"#, "another size"),
+            (r#"{"counts": [90]}"#, "no `size`"),
+            (r#"{"size": [9, 10], "counts": [-1, 91]}"#, "no whole number"),
+            (r#"{"size": [9, 10]}"#, "no `counts`"),
+        ] {
+            let text = format!(r#"{{"image_id": 1, "category_id": 1, "segmentation": {segmentation}}}"#);
+            assert!(read(&text).unwrap_err().contains(reason), "{segmentation}");
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! Folders of DICOM files, grouped into series by their headers, with or without a NIfTI label map.
+//! Folders of DICOM files, grouped into series by their headers, with or without label maps, segmentations, structures and measurements.
 
+use super::dicom_objects::{Objects, SeriesKey};
 use super::nifti_label_map::{annotation_name, label_files};
 use super::{Folder, ImageFiles, Item, Marks};
 use crate::Result;
@@ -7,10 +8,12 @@ use crate::kind::DicomSeries;
 use crate::ledger::{Defect, Ledger, Of};
 use gmai_imaging::Series;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> Result<Vec<Item>> {
-    let matching = folder.matching(&kind.files)?;
+    let mut matching = folder.matching(&kind.files)?;
+    let objects = Objects::read(folder, kind, ledger)?;
+    matching.retain(|file, _| !objects.files.contains(file));
     let survey = gmai_imaging::survey_series(folder.inputs.root(), folder.limits)
         .map_err(|error| folder.config_error("root", error.to_string()))?;
     let name_of = |path: &Path| -> Option<String> {
@@ -28,8 +31,7 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
         quarantine_file(&name, "the file is not DICOM", ledger);
     }
     let without_uid = survey.without_images.iter().filter_map(|path| name_of(path)).collect();
-    let mut items = Vec::new();
-    let mut used = BTreeSet::new();
+    let mut found: Vec<(Item, SeriesKey)> = Vec::new();
     let mut candidates = survey.series;
     candidates.extend(series_by_folder(folder, without_uid, ledger));
     for series in candidates {
@@ -48,17 +50,40 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
                 fields.insert(field.to_string(), value);
             }
         }
-        let mut item = Item::new(first, ImageFiles::Series(files), fields);
-        if let Some(labels) = &kind.labels {
-            let maps = label_files(folder, labels, &item);
-            if maps.is_empty() {
-                let expected = format!("no file matches `{}`", labels.fill(&item.fields).as_str());
-                super::quarantine_unlabelled(&item.name, &expected, ledger);
-                continue;
-            }
-            used.extend(maps.iter().map(|label| label.file.clone()));
+        let uid = fields.get("SeriesInstanceUID").cloned().unwrap_or_default();
+        let paths: Vec<PathBuf> = files.iter().map(|file| folder.inputs.path(file)).collect();
+        // Headers are read a second time only where something refers to them; an unreadable file is told when pixels are read.
+        let instances = match objects.files.is_empty() {
+            true => Vec::new(),
+            false => gmai_imaging::instances(&paths, folder.limits).unwrap_or_default(),
+        };
+        found.push((Item::new(first, ImageFiles::Series(files), fields), SeriesKey { uid, instances }));
+    }
+    let marks = objects.assign(&mut found, ledger);
+    let mut used = BTreeSet::new();
+    let mut items = Vec::new();
+    for ((mut item, _), objects) in found.into_iter().zip(marks) {
+        let maps = kind.labels.as_ref().map_or(Vec::new(), |labels| label_files(folder, labels, &item));
+        let needs_map = kind.labels.is_some() && maps.is_empty();
+        let needs_object = kind.labels.is_none() && (kind.segmentations.is_some() || kind.structures.is_some());
+        if objects.is_empty() && (needs_map || needs_object) {
+            let expected = match &kind.labels {
+                Some(labels) => format!("no file matches `{}`", labels.fill(&item.fields).as_str()),
+                None => "no segmentation or structure set refers to the series".to_string(),
+            };
+            super::quarantine_unlabelled(&item.name, &expected, ledger);
+            ledger.found(Of::Annotations, item.num_annotations());
+            ledger.skip(Of::Annotations, crate::ledger::IMAGE_LEFT_OUT, item.num_annotations());
+            continue;
+        }
+        used.extend(maps.iter().map(|label| label.file.clone()));
+        let instances = kind.instances;
+        if let Some(object) = objects.first() {
+            item.annotation = Some(object.file.clone());
+            item.marks = Marks::Dicom { objects, maps, instances };
+        } else if !maps.is_empty() {
             item.annotation = Some(annotation_name(&maps));
-            item.marks = Marks::LabelMaps { files: maps, instances: kind.instances };
+            item.marks = Marks::LabelMaps { files: maps, instances };
         }
         items.push(item);
     }

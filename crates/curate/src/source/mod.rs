@@ -4,13 +4,25 @@
 //! Annotations that hang on an item are counted by the caller ([`Item::num_annotations`]).
 
 mod coco;
+mod conversations;
+mod csv_boxes;
+mod dicom_objects;
 mod dicom_series;
 mod instance_masks;
+mod kitti;
+mod labelme;
 mod mask_beside;
 mod nifti_label_map;
+mod observer_masks;
+mod outline;
+mod points;
 mod qa_json;
+mod report;
 mod voc;
 mod yolo;
+
+pub(crate) use dicom_objects::{DicomMarks, ObjectKind};
+pub(crate) use report::ReportText;
 
 use crate::config::Source;
 use crate::inputs::Inputs;
@@ -20,17 +32,18 @@ use crate::pattern::Pattern;
 use crate::table::RowId;
 use crate::{Error, Result};
 use gmai_imaging::Limits;
-use gmai_schema::QuestionAnswer;
+use gmai_schema::{Dialogue, Measurement, QuestionAnswer, RleMask};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Largest annotation file that is read: it is held in memory as a whole.
 const MAX_ANNOTATION_BYTES: u64 = 1 << 30;
 
-/// One image, volume or series with what its annotation says, before pixels are read.
+/// One image, volume, series or text with what its annotation says, before pixels are read.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
-    /// Path of the image file (of a series: of its first file), relative to the root.
+    /// Path of the image file (of several, and of a series: of the first), relative to the root. Of a text without image: its file, and
+    /// behind `#` its place when the file holds several.
     pub(crate) name: String,
     pub(crate) image: ImageFiles,
     /// What placeholders, tables, headers and JSON objects say about it.
@@ -39,8 +52,21 @@ pub(crate) struct Item {
     pub(crate) annotation: Option<String>,
     pub(crate) marks: Marks,
     pub(crate) questions: Vec<QuestionAnswer>,
+    pub(crate) dialogues: Vec<Dialogue>,
+    pub(crate) measurements: Vec<Measured>,
+    pub(crate) report: Option<ReportText>,
+    /// The patient's identifier, where the annotation file gives one.
+    pub(crate) patient: Option<String>,
     /// Table rows joined to it.
     pub(crate) rows: Vec<RowId>,
+}
+
+/// A measurement and the image of a series that it belongs to.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) measurement: Measurement,
+    /// SOPInstanceUIDs; empty when it holds for all images of the item.
+    pub(crate) images: BTreeSet<String>,
 }
 
 /// Which pixels an item has.
@@ -48,10 +74,21 @@ pub(crate) struct Item {
 pub(crate) enum ImageFiles {
     /// One picture file.
     Picture,
+    /// Several picture files, seen together.
+    Pictures(Vec<String>),
+    /// None: a text.
+    Nothing,
     /// One volume file.
     Volume,
     /// The files of one series, sorted.
     Series(Vec<String>),
+}
+
+impl ImageFiles {
+    /// Whether the item counts by the slices that are cut from it, not as one.
+    pub(crate) fn counts_by_slices(&self) -> bool {
+        matches!(self, ImageFiles::Volume | ImageFiles::Series(_))
+    }
 }
 
 /// What marks the regions of an item.
@@ -59,8 +96,26 @@ pub(crate) enum ImageFiles {
 pub(crate) enum Marks {
     None,
     Boxes(Boxes),
-    Masks { files: Vec<String>, instances: Instances },
-    LabelMaps { files: Vec<LabelFile>, instances: Instances },
+    Masks {
+        files: Vec<String>,
+        instances: Instances,
+    },
+    /// Masks of one thing by several observers; that of the first is the region.
+    Observers {
+        files: Vec<String>,
+        instances: Instances,
+        least_dice: f64,
+    },
+    LabelMaps {
+        files: Vec<LabelFile>,
+        instances: Instances,
+    },
+    /// Segmentations and structure sets of a DICOM series, beside label maps.
+    Dicom {
+        objects: Vec<DicomMarks>,
+        maps: Vec<LabelFile>,
+        instances: Instances,
+    },
 }
 
 /// Boxes of one picture.
@@ -70,6 +125,16 @@ pub(crate) struct Boxes {
     pub(crate) file: String,
     pub(crate) frame: Frame,
     pub(crate) boxes: Vec<MarkedBox>,
+    pub(crate) points: Vec<MarkedPoint>,
+    /// Whether something that is marked could not be read, so that nothing may be counted.
+    pub(crate) is_incomplete: bool,
+}
+
+impl Boxes {
+    /// Nothing marked yet.
+    pub(crate) fn none(file: &str, frame: Frame) -> Boxes {
+        Boxes { file: file.to_string(), frame, boxes: Vec::new(), points: Vec::new(), is_incomplete: false }
+    }
 }
 
 /// What box edges are measured in.
@@ -91,6 +156,27 @@ pub(crate) struct MarkedBox {
     pub(crate) edges: [f64; 4],
     /// Where it stands in the file, for messages.
     pub(crate) place: String,
+    /// The pixels inside, where the annotation draws them.
+    pub(crate) mask: Option<RleMask>,
+    /// Whether it is around many instances at once.
+    pub(crate) is_crowd: bool,
+}
+
+impl MarkedBox {
+    /// A box around one instance, without a mask.
+    pub(crate) fn new(name: impl Into<String>, edges: [f64; 4], place: String) -> MarkedBox {
+        MarkedBox { name: name.into(), edges, place, mask: None, is_crowd: false }
+    }
+}
+
+/// One point as written.
+#[derive(Debug, Clone)]
+pub(crate) struct MarkedPoint {
+    pub(crate) name: String,
+    /// From the left and from the top; not a number when it cannot be read.
+    pub(crate) at: [f64; 2],
+    /// Where it stands in the file, for messages.
+    pub(crate) place: String,
 }
 
 /// A label map file.
@@ -104,18 +190,38 @@ pub(crate) struct LabelFile {
 impl Item {
     /// An item with nothing but an image.
     pub(crate) fn new(name: String, image: ImageFiles, fields: BTreeMap<String, String>) -> Item {
-        Item { name, image, fields, annotation: None, marks: Marks::None, questions: Vec::new(), rows: Vec::new() }
+        Item {
+            name,
+            image,
+            fields,
+            annotation: None,
+            marks: Marks::None,
+            questions: Vec::new(),
+            dialogues: Vec::new(),
+            measurements: Vec::new(),
+            report: None,
+            patient: None,
+            rows: Vec::new(),
+        }
     }
 
     /// Annotation entries that hang on this item, table rows not counted.
     pub(crate) fn num_annotations(&self) -> u64 {
         let marks = match &self.marks {
             Marks::None => 0,
-            Marks::Boxes(boxes) => boxes.boxes.len(),
-            Marks::Masks { files, .. } => files.len(),
+            Marks::Boxes(boxes) => boxes.boxes.len() + boxes.points.len(),
+            Marks::Masks { files, .. } | Marks::Observers { files, .. } => files.len(),
             Marks::LabelMaps { files, .. } => files.len(),
+            Marks::Dicom { objects, maps, .. } => objects.iter().map(DicomMarks::len).sum::<usize>() + maps.len(),
         };
-        (marks + self.questions.len()) as u64
+        marks as u64 + self.num_texts()
+    }
+
+    /// Annotation entries that need no pixels: questions, conversations, measurements, the report of an image.
+    pub(crate) fn num_texts(&self) -> u64 {
+        // A report without image is itself what is counted as given.
+        let has_report = self.report.is_some() && !matches!(self.image, ImageFiles::Nothing);
+        (self.questions.len() + self.dialogues.len() + self.measurements.len() + usize::from(has_report)) as u64
     }
 }
 
@@ -136,19 +242,31 @@ pub(crate) fn read(folder: &Folder, ledger: &mut Ledger) -> Result<Vec<Item>> {
         Kind::Voc(kind) => voc::read(folder, kind, ledger)?,
         Kind::Coco(kind) => coco::read(folder, kind, ledger)?,
         Kind::Yolo(kind) => yolo::read(folder, kind, ledger)?,
+        Kind::Kitti(kind) => kitti::read(folder, kind, ledger)?,
+        Kind::LabelMe(kind) => labelme::read(folder, kind, ledger)?,
+        Kind::CsvBoxes(kind) => csv_boxes::read(folder, kind, ledger)?,
+        Kind::Points(kind) => points::read(folder, kind, ledger)?,
+        Kind::ObserverMasks(kind) => observer_masks::read(folder, kind, ledger)?,
         Kind::InstanceMasks(kind) => instance_masks::read(folder, kind, ledger)?,
         Kind::MaskBeside(kind) => mask_beside::read(folder, kind, ledger)?,
         Kind::NiftiLabelMap(kind) => nifti_label_map::read(folder, kind, ledger)?,
         Kind::DicomSeries(kind) => dicom_series::read(folder, kind, ledger)?,
         Kind::QaJson(kind) => qa_json::read(folder, kind, ledger)?,
+        Kind::Conversations(kind) => conversations::read(folder, kind, ledger)?,
+        Kind::TextReport(kind) => report::read_files(folder, kind, report::text::parse, ledger)?,
+        Kind::ReportTable(kind) => report::table::read(folder, kind, ledger)?,
+        Kind::Fhir(kind) => report::read_files(folder, kind, report::fhir::parse, ledger)?,
+        Kind::Hl7v2(kind) => report::read_files(folder, kind, report::hl7v2::parse, ledger)?,
+        Kind::Ccda(kind) => report::read_files(folder, kind, report::ccda::parse, ledger)?,
+        Kind::Bioc(kind) => report::read_files(folder, kind, report::bioc::parse, ledger)?,
     };
     for name in &folder.inputs.unreadable_names {
         ledger.found(Of::Images, 1);
         let reason = "the file name is not valid UTF-8";
         ledger.quarantine(Of::Images, Defect::new(name, "file name", reason, "rename the file"));
     }
-    let pictures = items.iter().filter(|item| matches!(item.image, ImageFiles::Picture)).count();
-    ledger.found(Of::Images, pictures as u64);
+    let whole = items.iter().filter(|item| !item.image.counts_by_slices()).count();
+    ledger.found(Of::Images, whole as u64);
     ledger.found(Of::Annotations, items.iter().map(Item::num_annotations).sum());
     items.sort_by(|first, second| first.name.cmp(&second.name));
     Ok(items)
@@ -206,6 +324,38 @@ impl Folder<'_> {
             return Err(Defect::new(file, "file", "the file is empty", remedy));
         }
         Ok(text)
+    }
+
+    /// The annotation file of an item by a pattern: read and parsed, or the item is quarantined. Files that were looked at join `used`.
+    fn beside<T>(
+        &self,
+        item: &Item,
+        pattern: &Pattern,
+        parse: impl FnOnce(&str, &str) -> std::result::Result<T, Defect>,
+        (used, ledger): (&mut BTreeSet<String>, &mut Ledger),
+    ) -> Option<(String, T)> {
+        let filled = pattern.fill(&item.fields);
+        let Some(file) = filled.literal().filter(|file| self.inputs.files.contains(*file)) else {
+            quarantine_unlabelled(&item.name, &format!("`{}` does not exist", filled.as_str()), ledger);
+            return None;
+        };
+        used.insert(file.to_string());
+        match self.text(file).and_then(|text| parse(file, &text)) {
+            Ok(parsed) => Some((file.to_string(), parsed)),
+            Err(defect) => {
+                quarantine_unreadable(&item.name, defect, ledger);
+                None
+            }
+        }
+    }
+
+    /// Fails when a file that the config names does not exist.
+    fn demand(&self, file: &str, key: &str) -> Result<()> {
+        if self.inputs.files.contains(file) {
+            return Ok(());
+        }
+        let reason = format!("the file that the config names does not exist; correct `{key}`");
+        Err(Error::Annotation { path: self.inputs.path(file), field: "file".to_string(), reason })
     }
 
     /// Quarantines annotation files that belong to no image.

@@ -1,9 +1,10 @@
 //! Questions and answers about pictures in JSON: a list of objects, or one object per line (VQA-RAD and its kin).
 
 use super::{Folder, Item, quarantine_unlabelled};
+use crate::Result;
 use crate::kind::QaJson;
 use crate::ledger::{Defect, Ledger, Of};
-use crate::{Error, Result};
+use crate::sheet::scalar;
 use gmai_schema::{QuestionAnswer, Split};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +15,7 @@ pub(super) fn read(folder: &Folder, kind: &QaJson, ledger: &mut Ledger) -> Resul
     // Fields on which the entries of one picture differ say nothing about the picture.
     let mut ambiguous: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in &kind.files {
-        if !folder.inputs.files.contains(file) {
-            let reason = "the file that the config names does not exist; correct `files`".to_string();
-            return Err(Error::Annotation { path: folder.inputs.path(file), field: "file".to_string(), reason });
-        }
+        folder.demand(file, "files")?;
         for entry in entries(folder, file, ledger) {
             let object = match &entry.value {
                 Value::Object(object) => object,
@@ -59,9 +57,9 @@ pub(super) fn read(folder: &Folder, kind: &QaJson, ledger: &mut Ledger) -> Resul
     Ok(asked)
 }
 
-struct Entry {
-    place: String,
-    value: Value,
+pub(super) struct Entry {
+    pub(super) place: String,
+    pub(super) value: Value,
 }
 
 struct Problem {
@@ -75,7 +73,7 @@ fn quarantine_entry(file: &str, field: &str, reason: &str, ledger: &mut Ledger) 
 }
 
 /// The entries of a file. A list that cannot be read is one defect, a line that cannot be read is one each.
-fn entries(folder: &Folder, file: &str, ledger: &mut Ledger) -> Vec<Entry> {
+pub(super) fn entries(folder: &Folder, file: &str, ledger: &mut Ledger) -> Vec<Entry> {
     let text = match folder.text(file) {
         Ok(text) => text,
         Err(defect) => {
@@ -105,16 +103,6 @@ fn entries(folder: &Folder, file: &str, ledger: &mut Ledger) -> Vec<Entry> {
         }
     }
     entries
-}
-
-/// Text, number or truth value as text.
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.trim().to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        _ => None,
-    }
 }
 
 /// The picture that an entry is about, and its question.

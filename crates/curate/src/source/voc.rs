@@ -125,9 +125,9 @@ impl Document {
             let name = object.name.ok_or_else(|| (place.clone(), "the object has no name".to_string()))?;
             // A missing edge becomes not-a-number: the box, not the file, is quarantined.
             let edges = object.edges.map(|edge| edge.unwrap_or(f64::NAN));
-            boxes.push(MarkedBox { name, edges, place });
+            boxes.push(MarkedBox::new(name, edges, place));
         }
-        Ok(Boxes { file: file.to_string(), frame, boxes })
+        Ok(Boxes { boxes, ..Boxes::none(file, frame) })
     }
 }
 

@@ -52,9 +52,9 @@ fn parse(file: &str, text: &str) -> Boxes {
             _ => [f64::NAN; 4],
         };
         let place = format!("line {}", index + 1);
-        boxes.push(MarkedBox { name: name.to_string(), edges: edges.map(onto_border), place });
+        boxes.push(MarkedBox::new(name, edges.map(onto_border), place));
     }
-    Boxes { file: file.to_string(), frame: Frame::Fractions, boxes }
+    Boxes { boxes, ..Boxes::none(file, Frame::Fractions) }
 }
 
 /// The box around a polygon; not-a-number when one of its numbers is.

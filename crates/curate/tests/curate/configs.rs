@@ -27,7 +27,7 @@ fn unknown_keys_are_refused_with_their_line() {
     let message =
         world.refused(&source("a", "modality = \"ct\"\nkind = { class_folders = { images = \"*\", masks = \"*\" } }"));
     assert_names(&message, &["line 10", "masks"]);
-    let message = world.refused(&source("a", "modality = \"xray\"\nkind = { class_folders = { images = \"*\" } }"));
+    let message = world.refused(&source("a", "modality = \"x-rays\"\nkind = { class_folders = { images = \"*\" } }"));
     assert_names(&message, &["line 9", "x_ray"]);
 }
 

@@ -3,9 +3,12 @@
 
 mod boxes;
 mod configs;
+mod marks;
 mod open_data;
 mod pictures;
 mod questions;
+mod real_sets;
 mod runs;
+mod texts;
 mod volumes;
 mod world;
