@@ -76,6 +76,9 @@ fn ask(maker: &Maker, table: &Phrases, language: Language, dice: &mut Dice) -> O
     let colon = if language == Language::Zh { "：" } else { ": " };
     let line = |measurement: &Measurement| Some(format!("{}{colon}{}", name(measurement)?, measurement.quantity()));
     let list: Vec<String> = all.iter().skip(start).take(MAX_LISTED).filter_map(line).collect();
+    if maker.record.pixels.num_pictures() == 0 && list.len() < 2 {
+        return None; // The list would be the answer.
+    }
     let question = table.pick(language, dice);
     let instruction = match language {
         Language::En => NUMBER_EN,

@@ -3,7 +3,7 @@
 use super::xml::{self, Element, Node};
 use super::{Outcome, Parsed, ReportText};
 use crate::ledger::Defect;
-use gmai_schema::{Measurement, Term};
+use gmai_schema::{Measurement, SectionKind, Term};
 use std::collections::BTreeMap;
 
 /// Links and pictures inside a text hold addresses, which may name studies and patients.
@@ -42,7 +42,8 @@ fn add_section(section: &Element, sections: &mut Vec<(String, String)>, measurem
     let title = section.first("title").map(|title| title.text().trim().to_string());
     let title = title.filter(|title| !title.is_empty()).or(code.map(str::to_string)).unwrap_or_default();
     if let Some(text) = section.first("text") {
-        sections.push((title, narrative(text)));
+        let text = narrative(text, &title);
+        sections.push((title, text));
     }
     for entry in section.all("entry") {
         entry.visit(&mut |element| measurements.extend(quantity(element)));
@@ -68,13 +69,20 @@ fn quantity(element: &Element) -> Option<Measurement> {
     })
 }
 
-/// The text of a section: paragraphs, rows and list items on lines of their own, blanks joined.
-fn narrative(text: &Element) -> String {
+/// The text of a section: paragraphs, rows and list items on lines of their own, blanks joined. Captions that repeat the section's
+/// title, and those without text, are left out.
+fn narrative(text: &Element, title: &str) -> String {
     let mut lines = String::new();
     write_lines(text, &mut lines);
+    let kind = SectionKind::from_word(title);
+    let of_caption = |line: &str| line.split_once(": ").and_then(|(caption, _)| SectionKind::from_word(caption));
+    let without_title = |line: &str| match line.split_once(": ") {
+        Some((_, text)) if kind.is_some() && of_caption(line) == kind => text.to_string(),
+        _ => line.to_string(),
+    };
     let clean = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines: Vec<String> = lines.lines().map(clean).filter(|line| !line.is_empty()).collect();
-    lines.join("\n")
+    let lines = lines.lines().map(clean).filter(|line| !line.is_empty() && !line.ends_with(':'));
+    lines.map(|line| without_title(&line)).collect::<Vec<_>>().join("\n")
 }
 
 fn write_lines(element: &Element, lines: &mut String) {
@@ -104,7 +112,6 @@ fn write_lines(element: &Element, lines: &mut String) {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use gmai_schema::SectionKind;
 
     #[test]
     fn sections_and_quantities_are_read() {
@@ -112,13 +119,13 @@ mod tests {
           <recordTarget><patientRole><id extension="12345" root="2.16"/></patientRole></recordTarget>
           <component><structuredBody><component><section><code displayName="Findings"/><title>Findings</title><text>
             <paragraph><caption>Finding</caption><content>Round density
-               of 45mm, seen 2005-03-29.</content></paragraph><paragraph><linkHtml href="http://a/studyUID=1">WADO</linkHtml></paragraph></text>
+               of 45mm, seen 2005-03-29.</content></paragraph><paragraph><caption>Source</caption><linkHtml href="http://a/studyUID=1">WADO</linkHtml></paragraph></text>
             <entry><observation><code displayName="Nodule size"/><value xsi:type="PQ" value="45" unit="mm"/></observation></entry></section></component>
             <component><section><title>Impressions</title><text>Follow up.</text></section></component></structuredBody></component></ClinicalDocument>"#;
         let outcomes = parse("a.xml", xml).unwrap();
         let [Outcome::Report(parsed)] = outcomes.as_slice() else { panic!("{outcomes:?}") };
         let sections = &parsed.report.as_ref().unwrap().sections;
-        assert_eq!(sections[0].text, "Finding: Round density of 45mm, seen [date].");
+        assert_eq!(sections[0].text, "Round density of 45mm, seen [date].");
         assert_eq!((sections[1].kind, sections[1].text.as_str()), (Some(SectionKind::Impression), "Follow up."));
         assert_eq!(parsed.measurements[0].quantity(), "45 mm");
         assert_eq!((parsed.patient.as_deref(), parsed.fields["title"].as_str()), (Some("12345"), "Chest"));
