@@ -356,7 +356,7 @@ mod tests {
             ("RBC", [90.0, 10.0, 101.0, 35.0]),
             ("RBC", [f64::NAN, 10.0, 20.0, 35.0]),
             ("WBC", [1.0, 1.0, 2.0, 2.0]),
-            ("dust", [1.0, 1.0, 2.0, 2.0]),
+            ("dust", [3.0, 3.0, 4.0, 4.0]),
         ];
         let mut ledger = Ledger::default();
         let frame = Frame::Pixels { width: 100, height: 50 };

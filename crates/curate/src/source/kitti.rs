@@ -27,7 +27,7 @@ pub(super) fn read(folder: &Folder, kind: &Kitti, ledger: &mut Ledger) -> Result
                 used.insert(file.to_string());
                 Some((file.to_string(), Boxes::none(file, Frame::Unstated)))
             }
-            _ => folder.beside(&item, &kind.labels, |file, text| parse(file, text), (&mut used, &mut *ledger)),
+            _ => folder.beside(&item, &kind.labels, parse, (&mut used, &mut *ledger)),
         };
         if let Some((file, boxes)) = parsed {
             item.annotation = Some(file);

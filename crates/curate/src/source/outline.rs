@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn polygons_hold_the_pixels_whose_middle_is_inside() {
         let square = vec![[1.0, 1.0], [4.0, 1.0], [4.0, 3.0], [1.0, 3.0]];
-        let mask = union(6, 4, &[square.clone()]).unwrap();
+        let mask = union(6, 4, std::slice::from_ref(&square)).unwrap();
         assert_eq!((mask.area(), mask.bounds()), (6, Some([1, 1, 4, 3])));
         let two = union(6, 4, &[square, vec![[4.6, 0.0], [9.0, 0.0], [9.0, 4.0], [4.6, 4.0]]]).unwrap();
         assert_eq!(two.area(), 6 + 4, "the part outside the picture is cut off, column 4 has its middle outside");

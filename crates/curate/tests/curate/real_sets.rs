@@ -218,12 +218,9 @@ fn one_bit_frames_are_read_as_one_stream_and_fractions_from_one_half() {
     // Frames of 10 x 10 bits are no whole bytes; slide segmentations have no place in a patient.
     let error = gmai_imaging::Segmentation::read(&folder.join("seg_image_sm_control.dcm"), &limits).err().unwrap();
     assert!(error.to_string().contains("slide microscopy"), "{error}");
-    for (binary, fractional) in [("seg_image_ct_binary.dcm", "seg_image_ct_binary_fractional.dcm")] {
-        let [binary, fractional] =
-            [binary, fractional].map(|file| gmai_imaging::Segmentation::read(&folder.join(file), &limits).unwrap());
-        assert_eq!(binary.segments, fractional.segments);
-        assert_eq!(binary.images, fractional.images);
-    }
+    let files = ["seg_image_ct_binary.dcm", "seg_image_ct_binary_fractional.dcm"];
+    let [binary, fractional] = files.map(|file| gmai_imaging::Segmentation::read(&folder.join(file), &limits).unwrap());
+    assert_eq!((binary.segments, binary.images), (fractional.segments, fractional.images));
 }
 
 #[test]

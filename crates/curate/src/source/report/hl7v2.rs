@@ -221,7 +221,7 @@ mod tests {
         let parsed = one(
             "MSH|^~\\&|A|B|||2014||ORU^R01|1|T|2.5\rPID|1||4711^^^MR||DUCK^DONALD\rOBR|1|||24317-0^Hemogram^LN\r\
             OBX|1|NM|11273-0^ERYTHROCYTES^LN||4.06|tera.l-1||N|||F|||20141006\rOBX|2|NM|1-1^VOID^LN||||||||I\r\
-            OBX|3|CWE|625-4^Bacteria^LN||27268008^Salmonella^SCT||||||F\rOBX|4|NM|9^GONE^LN||7|g||||D||D\rNTE|1||No antibodies \\T\\ no cells",
+            OBX|3|CWE|625-4^Bacteria^LN||27268008^Salmonella^SCT||||||F\rOBX|4|NM|9^GONE^LN||7|g|||||D|D\rNTE|1||No antibodies \\T\\ no cells",
         );
         assert_eq!(parsed.measurements.len(), 1);
         assert_eq!(
