@@ -122,7 +122,8 @@ impl Placed {
 /// The voxel at coordinates that may miss its middle by `tolerance`: `Err` with the miss when they do by more, `Ok(None)` outside.
 pub(crate) fn index(at: [f64; 3], dims: [usize; 3], tolerance: f64) -> std::result::Result<Option<usize>, f64> {
     let miss = at.iter().map(|value| (value - value.round()).abs()).fold(0.0, f64::max);
-    if miss.is_nan() || miss > tolerance {
+    // max() passes over what is not a number.
+    if at.iter().any(|value| !value.is_finite()) || miss > tolerance {
         return Err(miss);
     }
     let inside = (0..3).all(|axis| at[axis].round() >= 0.0 && at[axis].round() < dims[axis] as f64);

@@ -139,8 +139,7 @@ impl Segmentation {
             if pixels.len() != rows * columns {
                 return Err(Error::decode(path, format!("frame {} has {} pixels", number + 1, pixels.len())));
             }
-            for (pixel, value) in pixels.into_iter().enumerate().filter(|(_, value)| self.is_inside(*value, segment)) {
-                debug_assert!(value > 0.0);
+            for (pixel, _) in pixels.into_iter().enumerate().filter(|(_, value)| self.is_inside(*value, segment)) {
                 let at = placed.at(pixel % columns, pixel / columns);
                 match placement::index(at, volume.dims, GRID_TOLERANCE) {
                     Ok(Some(voxel)) => values[voxel] = 1,

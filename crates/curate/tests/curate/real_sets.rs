@@ -279,6 +279,51 @@ fn structures_without_contours_on_the_slices_are_skipped() {
 }
 
 #[test]
+fn damaged_objects_end_in_errors() {
+    let Some(folder) = set("dicom-seg-sr/highdicom") else { return };
+    let limits = gmai_imaging::Limits::default();
+    let scan = gmai_imaging::read_series(&[folder.join("ct_image.dcm")], &limits).unwrap();
+    let gmai_imaging::Content::Volume(volume) = scan.content else { panic!("no volume") };
+    let world = World::new("real_damaged");
+    let path = world.path("damaged.dcm");
+    let mut state = 7u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    let structures = set("dicom-rtstruct/dicompyler-core").map(|folder| folder.join("rtss.dcm"));
+    let (mut read, mut refused) = (0, 0);
+    for original in ["seg_image_ct_binary_single_frame.dcm", "sr_document.dcm"]
+        .map(|file| folder.join(file))
+        .into_iter()
+        .chain(structures)
+    {
+        let mut bytes = std::fs::read(original).unwrap();
+        bytes.truncate(60_000);
+        for _ in 0..150 {
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + draw(8) {
+                let place = draw(damaged.len());
+                damaged[place] = draw(256) as u8;
+            }
+            damaged.truncate(if draw(2) == 0 { damaged.len() } else { draw(damaged.len()) });
+            std::fs::write(&path, damaged).unwrap();
+            let segmentation = gmai_imaging::Segmentation::read(&path, &limits);
+            let drawn =
+                segmentation.map(|found| found.segments.iter().all(|one| found.label_map(one.number, &volume).is_ok()));
+            let structures = gmai_imaging::StructureSet::read(&path, &limits);
+            let structures = structures.map(|found| found.rois.iter().all(|roi| found.draw(roi, &volume).is_ok()));
+            let measured = gmai_imaging::read_measurements(&path, &limits);
+            match drawn.is_ok() || structures.is_ok() || measured.is_ok() {
+                true => read += 1,
+                false => refused += 1,
+            }
+        }
+    }
+    assert!(read > 0 && refused > 0, "{read} {refused}");
+}
+
+#[test]
 fn clinical_messages_give_reports_by_section() {
     let Some(folder) = set("clinical-reports-fhir-hl7") else { return };
     let run = |test: &str, kind: &str| curate(test, &folder, &format!("kind = {{ {kind} }}"));
