@@ -116,38 +116,37 @@ fn add_document(
             None => format!("annotations, entry {}", index + 1),
         };
         let item = item_of.get(&annotation.image_id).and_then(|name| items.get_mut(name));
-        match (item, names.get(&annotation.category_id)) {
-            (Some(item), Some(name)) => {
-                if let Marks::Boxes(boxes) = &mut item.marks {
-                    let frame = boxes.frame;
-                    match marked(annotation, frame) {
-                        Ok((edges, mask)) => {
-                            let is_crowd = annotation.iscrowd != 0;
-                            boxes.boxes.push(MarkedBox { mask, is_crowd, ..MarkedBox::new(*name, edges, place) });
-                        }
-                        // Counted with the others of the picture: what cannot be read is a box of no numbers.
-                        Err(reason) => {
-                            ledger.found(Of::Annotations, 1);
-                            let remedy = "export the annotations again as COCO JSON";
-                            ledger.quarantine(Of::Annotations, Defect::new(file, place, reason, remedy));
-                            boxes.is_incomplete = true;
-                        }
-                    }
-                }
-            }
-            (item, category) => {
-                ledger.found(Of::Annotations, 1);
-                if item.is_none() && known.contains(&annotation.image_id) {
-                    ledger.skip(Of::Annotations, crate::ledger::IMAGE_LEFT_OUT, 1);
-                    continue;
-                }
-                let reason = match category {
-                    None => format!("category_id {} is not under categories", annotation.category_id),
-                    Some(_) => format!("image_id {} is not under images", annotation.image_id),
-                };
-                let defect = Defect::new(file, place, reason, "correct or remove the annotation");
-                ledger.quarantine(Of::Annotations, defect);
-            }
+        let category = names.get(&annotation.category_id).copied();
+        if item.is_none() && known.contains(&annotation.image_id) {
+            ledger.found(Of::Annotations, 1);
+            ledger.skip(Of::Annotations, crate::ledger::IMAGE_LEFT_OUT, 1);
+        } else if let Err(reason) = add_annotation(annotation, item, category, place.clone()) {
+            ledger.found(Of::Annotations, 1);
+            let defect = Defect::new(file, place, reason, "correct or remove the annotation");
+            ledger.quarantine(Of::Annotations, defect);
+        }
+    }
+}
+
+/// Adds an annotation to the item of its image. The error is what is wrong with it.
+fn add_annotation(
+    annotation: &Annotation,
+    item: Option<&mut Item>,
+    category: Option<&str>,
+    place: String,
+) -> std::result::Result<(), String> {
+    let name = category.ok_or_else(|| format!("category_id {} is not under categories", annotation.category_id))?;
+    let item = item.ok_or_else(|| format!("image_id {} is not under images", annotation.image_id))?;
+    let Marks::Boxes(boxes) = &mut item.marks else { return Ok(()) }; // Items that are listed have boxes.
+    match marked(annotation, boxes.frame) {
+        Ok((edges, mask)) => {
+            let is_crowd = annotation.iscrowd != 0;
+            boxes.boxes.push(MarkedBox { mask, is_crowd, ..MarkedBox::new(name, edges, place) });
+            Ok(())
+        }
+        Err(reason) => {
+            boxes.is_incomplete = true;
+            Err(reason)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Folders of DICOM files, grouped into series by their headers, with or without label maps, segmentations, structures and measurements.
 
-use super::dicom_objects::{Objects, SeriesKey};
+use super::dicom_objects::{DicomMarks, Objects, SeriesKey};
 use super::nifti_label_map::{annotation_name, label_files};
 use super::{Folder, ImageFiles, Item, Marks};
 use crate::Result;
@@ -60,9 +60,19 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
         found.push((Item::new(first, ImageFiles::Series(files), fields), SeriesKey { uid, instances }));
     }
     let marks = objects.assign(&mut found, ledger);
+    Ok(attach(folder, kind, found.into_iter().map(|(item, _)| item).zip(marks), ledger))
+}
+
+/// Gives every series what marks it; one without any where the config names some is quarantined.
+fn attach(
+    folder: &Folder,
+    kind: &DicomSeries,
+    found: impl Iterator<Item = (Item, Vec<DicomMarks>)>,
+    ledger: &mut Ledger,
+) -> Vec<Item> {
     let mut used = BTreeSet::new();
     let mut items = Vec::new();
-    for ((mut item, _), objects) in found.into_iter().zip(marks) {
+    for (mut item, objects) in found {
         let maps = kind.labels.as_ref().map_or(Vec::new(), |labels| label_files(folder, labels, &item));
         let needs_map = kind.labels.is_some() && maps.is_empty();
         let needs_object = kind.labels.is_none() && (kind.segmentations.is_some() || kind.structures.is_some());
@@ -90,7 +100,7 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
     if let Some(labels) = &kind.labels {
         folder.quarantine_orphans(labels, &used, ledger);
     }
-    Ok(items)
+    items
 }
 
 /// Series of files whose SeriesInstanceUID was removed: those in one folder are one series, and reading it finds out if they are not.
