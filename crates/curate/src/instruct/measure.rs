@@ -81,7 +81,7 @@ fn ask(maker: &Maker, table: &Phrases, language: Language, dice: &mut Dice) -> O
     }
     let question = table.pick(language, dice);
     let instruction = match language {
-        Language::En => NUMBER_EN,
+        Language::En | Language::Ja => NUMBER_EN,
         Language::Zh => NUMBER_ZH,
     };
     let facts = [("measure", name(asked)?), ("list", list.join("\n"))];
@@ -97,7 +97,7 @@ fn subject(measurement: &Measurement, language: Language) -> Option<String> {
     let name = measurement.name.text(language)?;
     Some(match (parts.is_empty(), language) {
         (true, _) => name.to_owned(),
-        (false, Language::En) => format!("{name} ({})", parts.join(", ")),
+        (false, Language::En | Language::Ja) => format!("{name} ({})", parts.join(", ")),
         (false, Language::Zh) => format!("{name}（{}）", parts.join("、")),
     })
 }

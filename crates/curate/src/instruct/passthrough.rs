@@ -138,7 +138,7 @@ pub(super) fn without_marker(text: &str) -> String {
     text.replace(IMAGE_MARKER, "").trim().to_owned()
 }
 
-/// Chinese when the text has any Han character; English unless it has more small words of another language (Spanish, French,
+/// Chinese when the text has any Han character and no kana; English unless it has more small words of another language (Spanish, French,
 /// Portuguese, German), of which nothing is written.
 pub(super) fn language_of(text: &str) -> Option<Language> {
     const ENGLISH: [&str; 16] =
@@ -148,6 +148,10 @@ pub(super) fn language_of(text: &str) -> Option<Language> {
         "et", "avec", "une", "est", "der", "die", "das", "und", "mit", "ohne", "kein", "da", "com", "sem",
     ];
     let han = |letter: char| ('\u{4e00}'..='\u{9fff}').contains(&letter);
+    let kana = |letter: char| ('\u{3040}'..='\u{30ff}').contains(&letter);
+    if text.chars().any(kana) {
+        return None; // Japanese: no template asks in it.
+    }
     if text.chars().any(han) {
         return Some(Language::Zh);
     }
@@ -176,6 +180,7 @@ mod tests {
     fn text_in_a_third_language_is_told_apart() {
         assert_eq!(language_of("No focal consolidation. The heart is normal."), Some(Language::En));
         assert_eq!(language_of("双肺清晰。"), Some(Language::Zh));
+        assert_eq!(language_of("両肺は清明です。"), None);
         assert_eq!(language_of("Stable chest."), Some(Language::En));
         assert_eq!(language_of("Paciente con dolor en la pierna, sin fiebre por la noche."), None);
         assert_eq!(language_of("Kein Nachweis einer Fraktur mit der Methode und ohne Befund."), None);

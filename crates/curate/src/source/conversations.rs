@@ -111,7 +111,12 @@ fn conversation(
     }
     let pictures = pictures.iter().map(|name| existing(kind, folder, name)).collect::<std::result::Result<_, _>>()?;
     let text: String = turns.iter().map(|turn| turn.value.as_str()).collect();
-    let language = if has_han(&text) { Language::Zh } else { Language::En };
+    let has = |range: std::ops::RangeInclusive<char>| text.chars().any(|letter| range.contains(&letter));
+    let language = match (has('\u{3040}'..='\u{30ff}'), has('\u{4e00}'..='\u{9fff}')) {
+        (true, _) => Language::Ja,
+        (false, true) => Language::Zh,
+        (false, false) => Language::En,
+    };
     let fields = object.iter().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect();
     let own_kind = kind.kind_key.as_ref().and_then(|key| object.get(key)).and_then(scalar);
     Ok(Read { pictures, dialogue: Dialogue { turns, language, kind: own_kind }, fields })
@@ -216,10 +221,6 @@ fn existing(kind: &Conversations, folder: &Folder, name: &str) -> std::result::R
         true => Ok(path),
         false => Err(Problem::new("image", format!("label without image: `{path}` does not exist"))),
     }
-}
-
-fn has_han(text: &str) -> bool {
-    text.chars().any(|letter| ('\u{4e00}'..='\u{9fff}').contains(&letter))
 }
 
 #[cfg(test)]
