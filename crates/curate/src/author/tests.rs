@@ -22,6 +22,8 @@ fn facts() -> SourceFacts {
             task: Task::DiseaseDiagnosis,
             values: vec![Term::new("colorectal polyp", "结直肠息肉"), Term::new("ulcerative colitis", "溃疡性结肠炎")],
             multiple: false,
+            ordinal: false,
+            open: false,
         }],
         region_terms: vec![Term::new("colorectal polyp", "结直肠息肉")],
         region_task: Task::DiseaseDiagnosis,
@@ -32,18 +34,14 @@ fn facts() -> SourceFacts {
 
 fn record(report: Option<&str>) -> Record {
     let polyp = Term::new("colorectal polyp", "结直肠息肉");
+    let pixels = PixelSource::File("a.png".into());
     Record {
-        id: "r".into(),
-        source: "made-up".into(),
         modality: Some(Modality::Endoscopy),
-        department: Department::Gastroenterology,
-        pixels: PixelSource::File("a.png".into()),
         labels: vec![Label { attribute: "diagnosis".into(), value: polyp.clone() }],
-        regions: vec![Region { term: polyp, bounds: BoundingBox { x1: 0.1, y1: 0.1, x2: 0.4, y2: 0.4 } }],
-        questions: Vec::new(),
+        regions: vec![Region { term: polyp, bounds: BoundingBox { x1: 0.1, y1: 0.1, x2: 0.4, y2: 0.4 }, mask: None }],
         report: report.map(str::to_string),
-        patient: "p".into(),
         provenance: Provenance { file: "a.png".into(), ..Provenance::default() },
+        ..Record::new("r".into(), "made-up".into(), Department::Gastroenterology, pixels, "p".into())
     }
 }
 

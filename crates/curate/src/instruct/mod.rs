@@ -344,9 +344,4 @@ impl<'a> Maker<'a> {
     fn is_complete(&self, attribute: &Attribute, present: &[&Term]) -> bool {
         !attribute.open || self.absent(attribute, present).len() + present.len() == attribute.values.len()
     }
-
-    /// The attribute with this key in the source's facts.
-    fn attribute(&self, key: &str) -> Option<&'a Attribute> {
-        self.facts.attributes.iter().find(|attribute| attribute.key == key)
-    }
 }

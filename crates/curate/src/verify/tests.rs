@@ -18,16 +18,14 @@ fn facts(attributes: Vec<Attribute>, region_terms: Vec<Term>) -> SourceFacts {
 
 fn attribute(key: &str, values: &[(&str, &str)], multiple: bool) -> Attribute {
     let values = values.iter().map(|(en, zh)| Term::new(*en, *zh)).collect();
-    Attribute { key: key.into(), name: Term::new(key, "属性"), task: Task::DiseaseDiagnosis, values, multiple }
+    let name = Term::new(key, "属性");
+    Attribute { key: key.into(), name, task: Task::DiseaseDiagnosis, values, multiple, ordinal: false, open: false }
 }
 
 fn record(modality: Modality, labels: &[(&str, &str, &str)], regions: &[(&str, &str, [f32; 4])]) -> Record {
+    let pixels = PixelSource::File("a/img_0042.png".into());
     Record {
-        id: "r1".into(),
-        source: "made-up".into(),
         modality: Some(modality),
-        department: Department::Oncology,
-        pixels: PixelSource::File("a/img_0042.png".into()),
         labels: labels
             .iter()
             .map(|(key, en, zh)| Label { attribute: (*key).into(), value: Term::new(*en, *zh) })
@@ -37,12 +35,11 @@ fn record(modality: Modality, labels: &[(&str, &str, &str)], regions: &[(&str, &
             .map(|(en, zh, [x1, y1, x2, y2])| Region {
                 term: Term::new(*en, *zh),
                 bounds: BoundingBox { x1: *x1, y1: *y1, x2: *x2, y2: *y2 },
+                mask: None,
             })
             .collect(),
-        questions: Vec::new(),
-        report: None,
-        patient: "p1".into(),
         provenance: Provenance { file: "a/img_0042.png".into(), ..Provenance::default() },
+        ..Record::new("r1".into(), "made-up".into(), Department::Oncology, pixels, "p1".into())
     }
 }
 

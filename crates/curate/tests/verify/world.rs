@@ -135,6 +135,8 @@ fn build(made: &MadeUp, number: usize, count: usize) -> Source {
         task: Task::SeverityGrading,
         values: values.iter().map(term).collect(),
         multiple: false,
+        ordinal: false,
+        open: false,
     };
     let facts = SourceFacts {
         name: made.name.into(),
@@ -155,21 +157,18 @@ fn build(made: &MadeUp, number: usize, count: usize) -> Source {
             |(place, term)| {
                 let x = if (index + place) % 2 == 0 { 0.08 } else { 0.62 };
                 let y = if (index / 2) % 2 == 0 { 0.1 } else { 0.6 };
-                Region { term: term.clone(), bounds: BoundingBox { x1: x, y1: y, x2: x + 0.25, y2: y + 0.28 } }
+                let bounds = BoundingBox { x1: x, y1: y, x2: x + 0.25, y2: y + 0.28 };
+                Region { term: term.clone(), bounds, mask: None }
             },
         );
+        let (id, patient) = (format!("made-up-{number}-{index}"), format!("patient-{index}"));
+        let pixels = PixelSource::File("picture.png".into());
         Record {
-            id: format!("made-up-{number}-{index}"),
-            source: made.name.into(),
             modality: Some(made.modality),
-            department: made.department,
-            pixels: PixelSource::File("picture.png".into()),
             labels: labels.collect(),
             regions: regions.collect(),
-            questions: Vec::new(),
-            report: None,
-            patient: format!("patient-{index}"),
             provenance: Provenance { file: format!("images/case_{index:05}.png"), ..Provenance::default() },
+            ..Record::new(id, made.name.into(), made.department, pixels, patient)
         }
     };
     Source { records: (0..count).map(record).collect(), facts }
