@@ -313,7 +313,8 @@ fn read_scan(segment: &[u8], frame: &Frame) -> Result<ScanHeader> {
     if frame.coding == Coding::Lossless {
         // H.1: the first number is the predictor, the last the point transform.
         let fits = (1..=7).contains(&first) && low < frame.bits;
-        return fits.then_some(ScanHeader { components, first, last: 0, high: 0, low }).ok_or_else(damaged);
+        let impossible = Error::Damaged("a scan header of a lossless frame is not possible");
+        return fits.then_some(ScanHeader { components, first, last: 0, high: 0, low }).ok_or(impossible);
     }
     if !frame.is_progressive() {
         // libjpeg decodes such scans whole, whatever the header says here.
