@@ -76,6 +76,8 @@ def judge_picture(path, line, folder):
     dataset = pydicom.dcmread(path, force=True)
     width, height = line["picture"]["size"]
     ours = np.fromfile(folder / line["picture"]["pixels"], dtype=np.uint8).reshape(height, width, 3).astype(int)
+    if any("FrameVOILUTSequence" in item for item in dataset.get("SharedFunctionalGroupsSequence", [])):
+        return None  # The window stands in a functional group, which pydicom does not apply.
     array = dataset.pixel_array
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         array = apply_color_lut(array[0] if array.ndim == 3 else array, dataset)

@@ -190,6 +190,14 @@ impl<'a> Frames<'a> {
                 return Err(Error::Truncated { path: file.path.clone(), field, needed, available });
             }
         }
+        if let PixelData::Fragments(fragments) = &frames.data {
+            // Each frame has at least one fragment, after the offset table; what is counted is then bounded by the file.
+            let (needed, available) = (u64::from(frames.layout.frames), fragments.len().saturating_sub(1) as u64);
+            if needed > available {
+                let reason = format!("{available} fragments cannot hold {needed} frames");
+                return Err(Error::malformed(&file.path, "PixelData", reason));
+            }
+        }
         Ok(frames)
     }
 
@@ -296,7 +304,7 @@ impl<'a> Frames<'a> {
         let start = frame as usize * self.layout.pixels();
         // PS3.5 A.3: big-endian bytes in words come in swapped pairs.
         let swap = usize::from(*big_endian && *words);
-        let bit = |index: usize| bytes.get(index / 8 ^ swap).map_or(0, |byte| byte >> (index % 8) & 1);
+        let bit = |index: usize| bytes.get((index / 8) ^ swap).map_or(0, |byte| byte >> (index % 8) & 1);
         Words::Bytes((start..start + self.layout.pixels()).map(bit).collect::<Vec<u8>>().into())
     }
 }

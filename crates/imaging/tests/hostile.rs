@@ -34,6 +34,32 @@ fn dicom_that_claims_4_gib_is_refused_at_once() {
     assert!(matches!(error, Error::Truncated { ref field, .. } if field == "PixelData"), "{error}");
 }
 
+/// Run lengths of one pixel in a file that claims 99,999,999 frames.
+#[test]
+fn dicom_that_claims_more_frames_than_it_has_fragments_is_refused_at_once() {
+    let mut bytes = [vec![0; 128], b"DICM".to_vec()].concat();
+    let mut short = |group: u16, element: u16, vr: &[u8; 2], value: &[u8]| {
+        bytes.extend([group.to_le_bytes(), element.to_le_bytes()].concat());
+        bytes.extend(vr);
+        bytes.extend((value.len() as u16).to_le_bytes());
+        bytes.extend(value);
+    };
+    short(0x0002, 0x0010, b"UI", b"1.2.840.10008.1.2.5\0");
+    short(0x0028, 0x0002, b"US", &[1, 0]);
+    short(0x0028, 0x0004, b"CS", b"MONOCHROME2 ");
+    short(0x0028, 0x0008, b"IS", b"99999999");
+    short(0x0028, 0x0010, b"US", &[1, 0]);
+    short(0x0028, 0x0011, b"US", &[1, 0]);
+    short(0x0028, 0x0100, b"US", &[8, 0]);
+    bytes.extend(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\0\0\0\0\xFE\xFF\x00\xE0");
+    let frame = [&[1u8, 0, 0, 0, 64, 0, 0, 0][..], &[0; 56], &[0, 7]].concat();
+    bytes.extend((frame.len() as u32).to_le_bytes());
+    bytes.extend(&frame);
+    bytes.extend(b"\xFE\xFF\xDD\xE0\0\0\0\0");
+    let error = refusal("frames.dcm", &bytes);
+    assert!(error.to_string().contains("1 fragments cannot hold 99999999 frames"), "{error}");
+}
+
 #[test]
 fn nifti_that_claims_too_many_voxels_is_refused_at_once() {
     let error = refusal("claims.nii.gz", &hostile::nifti_gz_claiming_too_much().unwrap());
