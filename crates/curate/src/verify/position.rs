@@ -155,6 +155,10 @@ fn run_end(text: &Text, at: usize, limit: usize) -> usize {
     let mut index = at;
     while index < limit {
         let word = text.tokens[index].plain.as_str();
+        let next = text.tokens.get(index + 1).map(|token| token.plain.as_str()).unwrap_or_default();
+        if word == "中" && !matches!(next, "央" | "心" | "间" | "部" | "段" | "线" | "間") {
+            break; // 图像中: in the image.
+        }
         if probe.add(word) {
             end = index + 1;
         } else if !matches!(word, "-" | "hand" | "and") || end == at || (word == "and" && text.language != Language::En)

@@ -77,7 +77,7 @@ pub fn plant(good: &Text, record: &Record, facts: &SourceFacts, half: Half, draw
     };
     let end = good.sentences.len();
     add(Rule::Label, other_value(record, facts, half, good.language, draw), end);
-    add(Rule::Label, denied_value(record, half, good.language, draw), end);
+    add(Rule::Label, denied_value(good, record, half, good.language, draw), end);
     add(Rule::Modality, other_modality(record, half, good.language, draw), 1);
     add(Rule::Organ, other_organ(record, half, good.language, draw), 1);
     add(Rule::Side, other_side(record, half, good.language), end);
@@ -114,14 +114,16 @@ fn other_value(
     Some(fill(draw.pick(phrasing(half, language).labels), &[("a", attribute.name.text(language)?), ("v", &value)]))
 }
 
-fn denied_value(record: &Record, half: Half, language: Language, draw: &mut Draw) -> Option<String> {
+fn denied_value(good: &Text, record: &Record, half: Half, language: Language, draw: &mut Draw) -> Option<String> {
     let tells = |key: &str| ["diagnosis", "finding", "severity", "stage", "category"].contains(&key);
     let plain = |en: &str| !en.starts_with("no") && !en.contains("normal");
     let labels: Vec<_> =
         record.labels.iter().filter(|label| tells(&label.attribute) && plain(&label.value.en)).collect();
-    let term = match labels.get(draw.below(labels.len())) {
+    // A region's text need not tell the labels; of other regions it may rightly say that they are not there.
+    let label = if good.region.is_some() { None } else { labels.get(draw.below(labels.len())) };
+    let term = match label {
         Some(label) => &label.value,
-        None => &record.regions.get(draw.below(record.regions.len()))?.term,
+        None => &record.regions.get(good.region.unwrap_or(draw.below(record.regions.len())))?.term,
     };
     let value = name(term, half, language, draw)?;
     Some(fill(draw.pick(phrasing(half, language).absent), &[("f", &value)]))

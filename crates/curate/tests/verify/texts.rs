@@ -130,6 +130,7 @@ pub fn fill(sentence: &str, facts: &[(&str, &str)]) -> String {
 pub fn plural(name: &str) -> String {
     match name {
         name if name.ends_with("nucleus") => name.replace("nucleus", "nuclei"),
+        name if name.ends_with('s') => name.to_string(),
         name if name.ends_with('y') && !name.ends_with("ey") => format!("{}ies", &name[..name.len() - 1]),
         name => format!("{name}s"),
     }
