@@ -86,7 +86,7 @@ fn items() -> impl Iterator<Item = Result<Item, String>> {
 fn right_text(question: &Question) -> String {
     match (&question.quiz, question.language) {
         (Quiz::MultipleChoice { answer, .. }, _) => ["A", "B", "C"][*answer].to_string(),
-        (Quiz::YesNo { answer }, Language::En) => if *answer { "Yes" } else { "No" }.to_string(),
+        (Quiz::YesNo { answer }, Language::En | Language::Ja) => if *answer { "Yes" } else { "No" }.to_string(),
         (Quiz::YesNo { answer }, Language::Zh) => if *answer { "是" } else { "否" }.to_string(),
         (Quiz::Open { answers }, _) => answers[0].clone(),
     }
