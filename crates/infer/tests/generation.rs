@@ -204,8 +204,9 @@ fn many_requests_of_every_kind_together_are_each_what_they_are_alone() {
                 let mut request = question(["Which organ?", "哪种模态？"][index % 2], index as u8 % 3, 1 + index % 23);
                 request.sampling.temperature = [0.0, 1.2][index / 2 % 2];
                 request.sampling.seed = index as u64;
-                request.options = if index % 5 == 0 { vec!["CT".to_owned(), "MR".to_owned()] } else { Vec::new() };
-                request.top_log_probabilities = (index % 7 == 0).then_some(2);
+                request.options =
+                    if index.is_multiple_of(5) { vec!["CT".to_owned(), "MR".to_owned()] } else { Vec::new() };
+                request.top_log_probabilities = index.is_multiple_of(7).then_some(2);
                 request
             })
             .collect();

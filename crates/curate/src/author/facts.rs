@@ -38,6 +38,8 @@ pub(crate) fn facts(record: &Record, source: &SourceFacts, language: Language, o
         let region = |region: &gmai_schema::Region| json!({"name": name(&region.term), "box": corners(&region.bounds)});
         let listed: Vec<Value> = record.regions.iter().take(MAX_REGIONS).map(region).collect();
         facts.insert("marked".into(), Value::Array(listed));
+    }
+    if !record.regions.is_empty() || !record.points.is_empty() {
         facts.insert("number_marked".into(), counts(record, options));
         facts.insert("everything_of_these_kinds_is_marked".into(), source.regions_exhaustive.into());
     }
@@ -93,8 +95,9 @@ pub(crate) fn own_name<'a>(term: &'a Term, language: Language, options: &'a Opti
 
 fn counts(record: &Record, options: &Options) -> Value {
     let mut counts = Map::new();
-    for region in &record.regions {
-        let entry = counts.entry(plain(&region.term.en, options)).or_insert(json!(0));
+    let points = record.points.iter().map(|point| &point.term);
+    for term in record.regions.iter().map(|region| &region.term).chain(points) {
+        let entry = counts.entry(plain(&term.en, options)).or_insert(json!(0));
         *entry = json!(entry.as_u64().unwrap_or(0) + 1);
     }
     Value::Object(counts)

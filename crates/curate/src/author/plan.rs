@@ -35,7 +35,7 @@ pub(crate) fn plan(record: &Record, options: &Options) -> Vec<Wanted> {
         Dice::new(options.seed, &record.id, "author/regions", 0).shuffle(&mut regions);
         for copy in 0..count {
             let mut dice = Dice::new(options.seed, &record.id, &format!("author/{}", form.key()), copy);
-            let region = (form == Form::RegionCaption).then(|| regions[copy]);
+            let region = regions.get(copy).copied().filter(|_| form == Form::RegionCaption);
             let drawn = draw_language(options, &mut dice);
             let is_fit = is_nameable(record, region, drawn, &options.japanese);
             let language = if is_fit { drawn } else { Language::En };

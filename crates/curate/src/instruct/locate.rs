@@ -41,7 +41,7 @@ const DESCRIBE_ANSWER: Phrases = Phrases {
     zh: &[
         "该区域位于{place}，显示{name}。其范围{size}，面积占比{share}。",
         "该区域显示{name}，位于{place}，范围{size}，占图像面积的比例为{share}。",
-        "该区域包含{name}，见于{place}；其边界框{size}，面积占比{share}。",
+        "该区域包含{name}，见于{place}；其范围{size}，面积占比{share}。",
         "该区域标注为{name}。相对于整幅图像，其范围{size}（面积占比{share}），位于{place}。",
         "该区域对应{name}，位于{place}，范围{size}，面积占比{share}。",
         "该区域为{name}。与整幅图像相比，其范围{size}，面积占比{share}，位于{place}。",

@@ -435,7 +435,7 @@ impl Judge<'_> {
         let predicate = before
             .first()
             .is_some_and(|word| matches!(*word, "is" | "as" | "are" | "为" | "呈" | "は" | "是" | "属" | "appears"));
-        predicate || before.iter().any(|word| says_grade(word)) || behind.iter().any(|word| says_grade(word))
+        predicate || before.iter().any(&says_grade) || behind.iter().any(says_grade)
     }
 
     fn denied(&self, text: &Text, mention: &Mention, id: Id, all: &[Mention]) -> Option<(Rule, String)> {

@@ -197,7 +197,7 @@ fn holds(lower: &str, phrase: &str) -> bool {
         );
         let before = lower[..at].chars().next_back();
         let after = lower[at + found.len()..].chars().next();
-        !(begins && is_letter(before)) && !(ends && is_letter(after) && !lower[at + found.len()..].starts_with('s'))
+        !(begins && is_letter(before) || ends && is_letter(after) && !lower[at + found.len()..].starts_with('s'))
     })
 }
 

@@ -161,6 +161,9 @@ fn run_end(text: &Text, at: usize, limit: usize) -> usize {
         }
         if probe.add(word) {
             end = index + 1;
+        } else if matches!(word, "部" | "侧" | "側" | "方") && end == index && index > at && Place::default().add(next)
+        {
+            // 下部中间: one place.
         } else if !matches!(word, "-" | "hand" | "and") || end == at || (word == "and" && text.language != Language::En)
         {
             break;
@@ -229,5 +232,5 @@ fn is_place_in_cjk(text: &Text, sentence: usize, run: Range<usize>, mentions: &[
     let length = run.end - run.start;
     let names_picture = whole.iter().any(|part| PICTURE_CJK.iter().any(|word| part.contains(word)));
     // A single character of place stands inside many words: 中 in 其中, 上 in 以上.
-    (names_picture && follows_suffix) || (length >= 2 && names_picture)
+    names_picture && (follows_suffix || length >= 2)
 }

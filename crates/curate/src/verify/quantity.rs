@@ -160,10 +160,10 @@ fn counted(
         }
     }
     let is_cjk = text.language != gmai_schema::Language::En;
-    if is_cjk || text.plain(first_stop).next().is_none() {
-        if let Some(number) = in_front.rev().find_map(|at| number_of(judge, own, known, at)) {
-            return Some(number);
-        }
+    if (is_cjk || text.plain(first_stop).next().is_none())
+        && let Some(number) = in_front.rev().find_map(|at| number_of(judge, own, known, at))
+    {
+        return Some(number);
     }
     // "How many polyps are there?" "Three."
     let question = question?;

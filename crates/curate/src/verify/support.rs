@@ -4,7 +4,7 @@ use super::lexicon::{Id, Kind, Lexicon, Names, add};
 use super::mention::{Mention, Polarity, Text};
 use super::number::{self, Grade};
 use super::side::{self, Side};
-use gmai_schema::{Axis, BoundingBox, Language, Modality, Record, SourceFacts, Term};
+use gmai_schema::{Axis, BoundingBox, Language, Modality, Point, Record, SourceFacts, Term};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One-word names that say too little to be looked for as they stand.
@@ -169,18 +169,25 @@ impl Support {
         japanese: &JapaneseNames,
         only: Option<usize>,
     ) {
-        let regions: Vec<_> = match only {
-            Some(index) => record.regions.get(index).into_iter().collect(),
-            None => record.regions.iter().collect(),
+        let regions = record.regions.iter().map(|region| (&region.term, region.bounds));
+        let at = |point: &Point| BoundingBox { x1: point.x, y1: point.y, x2: point.x, y2: point.y };
+        let points = record.points.iter().map(|point| (&point.term, at(point)));
+        let marks: Vec<(&Term, BoundingBox)> = match only {
+            Some(index) => regions.skip(index).take(1).collect(),
+            None => regions.chain(points).collect(),
         };
         let mut terms: Vec<&Term> = facts.region_terms.iter().collect();
-        terms.extend(regions.iter().map(|region| &region.term).filter(|term| !facts.region_terms.contains(term)));
+        for (term, _) in &marks {
+            if !terms.contains(term) {
+                terms.push(term);
+            }
+        }
         for (index, term) in terms.into_iter().enumerate() {
-            let holds = regions.iter().any(|region| region.term == *term);
+            let holds = marks.iter().any(|(marked, _)| *marked == term);
             let standing = if holds { Standing::Holds } else { Standing::Contrary };
             let own = self.add_own(term, standing, Some(index), lexicon, japanese);
-            let marked = regions.iter().filter(|region| region.term == *term);
-            self.boxes.extend(marked.map(|region| (own, region.bounds)));
+            let marked = marks.iter().filter(|(marked, _)| *marked == term);
+            self.boxes.extend(marked.map(|(_, bounds)| (own, *bounds)));
         }
         self.is_complete |= only.is_some();
     }

@@ -21,6 +21,9 @@ pub fn shared() -> Option<PathBuf> {
     folder.join("data").is_dir().then_some(folder)
 }
 
+/// English and Chinese.
+type Names = (&'static str, &'static str);
+
 /// The sources of configs/curate/open_data.toml whose folder is there, with at most `most` records each, spread evenly.
 pub fn open_data(shared: &Path, most: usize) -> Vec<Source> {
     let config_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/curate/open_data.toml");
@@ -50,7 +53,7 @@ struct MadeUp {
     modality: Modality,
     department: Department,
     /// Attribute, its Chinese name, and its values.
-    attributes: &'static [(&'static str, &'static str, &'static [(&'static str, &'static str)])],
+    attributes: &'static [(&'static str, &'static str, &'static [Names])],
     /// What is marked.
     terms: &'static [(&'static str, &'static str)],
 }
@@ -153,14 +156,15 @@ fn build(made: &MadeUp, number: usize, count: usize) -> Source {
             attribute: attribute.key.clone(),
             value: attribute.values[(index / (1 + place * 2)) % attribute.values.len()].clone(),
         });
-        let regions = facts.region_terms.iter().enumerate().filter(|(place, _)| *place == 0 || index % 3 == 0).map(
-            |(place, term)| {
-                let x = if (index + place) % 2 == 0 { 0.08 } else { 0.62 };
-                let y = if (index / 2) % 2 == 0 { 0.1 } else { 0.6 };
-                let bounds = BoundingBox { x1: x, y1: y, x2: x + 0.25, y2: y + 0.28 };
-                Region { term: term.clone(), bounds, mask: None }
-            },
-        );
+        let regions =
+            facts.region_terms.iter().enumerate().filter(|(place, _)| *place == 0 || index.is_multiple_of(3)).map(
+                |(place, term)| {
+                    let x = if (index + place).is_multiple_of(2) { 0.08 } else { 0.62 };
+                    let y = if (index / 2).is_multiple_of(2) { 0.1 } else { 0.6 };
+                    let bounds = BoundingBox { x1: x, y1: y, x2: x + 0.25, y2: y + 0.28 };
+                    Region { term: term.clone(), bounds, mask: None }
+                },
+            );
         let (id, patient) = (format!("made-up-{number}-{index}"), format!("patient-{index}"));
         let pixels = PixelSource::File("picture.png".into());
         Record {

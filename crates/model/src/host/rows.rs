@@ -132,7 +132,7 @@ fn quick_gelu(x: f32) -> f32 {
 /// `x / 2 (1 + tanh u)` is `x sigmoid(2 u)`.
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
-    const TWICE_ROOT: f32 = 1.595_769_1; // 2 sqrt(2 / pi)
+    const TWICE_ROOT: f32 = 1.595_769; // 2 sqrt(2 / pi)
     x * sigmoid(TWICE_ROOT * (x + 0.044_715 * x * x * x))
 }
 
