@@ -50,6 +50,28 @@ pub(super) enum Count {
     Several,
 }
 
+/// What "one" does where it is no number: "One finds exactly two."
+const OF_A_PERSON: &[&str] = &[
+    "can",
+    "could",
+    "may",
+    "might",
+    "must",
+    "should",
+    "would",
+    "will",
+    "counts",
+    "discerns",
+    "finds",
+    "identifies",
+    "notes",
+    "notices",
+    "observes",
+    "recognises",
+    "recognizes",
+    "sees",
+];
+
 const WORDS: &[&str] = &[
     "zero",
     "one",
@@ -113,6 +135,7 @@ fn whole_number(text: &Text, at: usize) -> Option<(u64, usize)> {
             "single" | "solitary" | "sole" | "lone" => Some((1, 1)),
             "pair" => Some((2, 1)),
             "dozen" => Some((12, 1)),
+            "one" if text.tokens.get(at + 1).is_some_and(|next| OF_A_PERSON.contains(&next.plain.as_str())) => None,
             word => WORDS.iter().position(|known| *known == word).map(|value| (value as u64, 1)),
         },
         TokenKind::Character => cjk_number(text, at),
@@ -367,6 +390,7 @@ mod tests {
         for (text, language, expected) in [
             ("Three polyps and 2 nodules.", Language::En, vec![Exactly(3), Exactly(2)]),
             ("One of the polyps is 12 mm wide, grade 2.", Language::En, vec![]),
+            ("One finds exactly two polyps; one polyp is large.", Language::En, vec![Exactly(2), Exactly(1)]),
             ("Multiple nuclei; a single cell.", Language::En, vec![Several, Exactly(1)]),
             ("图中有三个息肉，占12%。", Language::Zh, vec![Exactly(3)]),
             ("第二个，十五枚细胞核。", Language::Zh, vec![Exactly(15)]),
