@@ -29,5 +29,5 @@ gmai model info "$folder/run"
 gmai eval score "$folder/eval"
 
 # An answer, with the probability of each option.
-picture="$(find "$folder/scans/ultrasound/images" -name '*.png' | sort | head -n 1)"
+picture="$(find "$folder/scans/ultrasound/images" -name '*.png' | sort | sed -n 1p)"
 gmai chat --model "$folder/run" --image "$picture" "What is the imaging modality of this image?" --option CT --option ultrasound
