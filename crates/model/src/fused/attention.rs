@@ -232,7 +232,7 @@ fn split<'a>(out: &'a mut [f32], samples: &[Range<usize>], width: usize) -> Vec<
 
 /// A matrix over a slice: rows, columns, and the steps between them.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -260,7 +260,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// `out = factor * a b`, on this thread; `out` is contiguous.
-pub(crate) fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
+fn multiply(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, factor: f32) {
     assert_eq!(a.columns, b.rows, "inner sizes agree");
     assert_eq!(out.len(), a.rows * b.columns, "out has the product's size");
     if out.is_empty() {
