@@ -1,5 +1,6 @@
 //! The command line: every command with its options, its help and an example.
 
+use crate::decoding::{DecodingArguments, WORKER_COMMAND};
 use crate::generation::GenerationArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -47,6 +48,9 @@ pub enum Command {
     /// Say what this machine offers: cores, memory, disk, devices, data. Nothing is sent anywhere.
     #[command(after_help = "Example:\n  gmai doctor --json")]
     Doctor,
+    /// Decode what is sent through standard input: started by the other commands, of no use by itself.
+    #[command(name = WORKER_COMMAND, hide = true)]
+    DecodeWorker,
 }
 
 /// Arguments of `gmai quickstart`.
@@ -64,15 +68,21 @@ pub struct QuickstartArguments {
 /// Arguments of `gmai inventory`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  gmai inventory hospital/export --out out/inventory\n\nWith --out: inventory.html, and draft.toml as a start for `gmai curate`."
+    after_help = "Example:\n  gmai inventory hospital/export --out out/inventory\n  gmai inventory hospital/export.zip --unpack out/unpacked --out out/inventory\n\nWith --out: inventory.html, and draft.toml as a start for `gmai curate`."
 )]
 pub struct InventoryArguments {
-    /// Folder to look through.
-    #[arg(value_name = "DIR")]
+    /// Folder to look through, or a zip, tar or tar.gz file (with --unpack).
+    #[arg(value_name = "DIR|ARCHIVE")]
     pub folder: PathBuf,
     /// Folder for inventory.html, inventory.json and draft.toml; nothing is written without it.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Unpack the archives that are found, each into a folder of its own below this one, and look through them as well.
+    #[arg(long, value_name = "DIR")]
+    pub unpack: Option<PathBuf>,
+    /// Where images are decoded.
+    #[command(flatten)]
+    pub decoding: DecodingArguments,
 }
 
 /// Arguments of `gmai curate`.
@@ -95,6 +105,9 @@ pub struct CurateArguments {
     /// File of every call to the endpoint of [author] and its reply; what stands there is not asked again. Default: author.jsonl in DIR.
     #[arg(long, value_name = "FILE")]
     pub author_ledger: Option<PathBuf>,
+    /// Where images are decoded.
+    #[command(flatten)]
+    pub decoding: DecodingArguments,
 }
 
 /// Commands on a dataset folder.
@@ -280,6 +293,9 @@ pub struct ChatArguments {
     /// How the answer is written.
     #[command(flatten)]
     pub generation: GenerationArguments,
+    /// Where images are decoded.
+    #[command(flatten)]
+    pub decoding: DecodingArguments,
 }
 
 /// A layout that models are converted to, as typed.

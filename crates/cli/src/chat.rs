@@ -5,6 +5,7 @@ use crate::generation::show_tokens;
 use crate::output::Output;
 use crate::picture::{self, Picture, View};
 use anyhow::{Result, bail};
+use gmai_imaging::Decoder;
 use gmai_schema::conversation::{IMAGE_MARKER, letter_instruction, open_form};
 use gmai_schema::{Answer, ChatRequest, Language, OptionLikelihood, Responder, Turn};
 use serde::Serialize;
@@ -41,8 +42,9 @@ struct Choice<'a> {
 /// Runs the command.
 pub fn run(arguments: &ChatArguments, output: Output) -> Result<()> {
     let view = View::read(arguments.slice.as_deref(), arguments.window.as_deref())?;
+    let decoder = if arguments.images.is_empty() { Decoder::default() } else { arguments.decoding.decoder()? };
     let pictures: Vec<Picture> =
-        arguments.images.iter().map(|path| picture::read(path, &view)).collect::<Result<_>>()?;
+        arguments.images.iter().map(|path| picture::read(path, &view, &decoder)).collect::<Result<_>>()?;
     let asked = ask(&arguments.text, pictures.len(), &arguments.options)?;
     let mut engine = crate::engine::open(&arguments.model)?;
     for picture in &pictures {

@@ -9,12 +9,14 @@ use crate::overrides;
 use crate::progress::Bars;
 use anyhow::{Context, Result};
 use gmai_curate::{Job, Outcome, Summary};
+use gmai_imaging::Decoder;
 use gmai_shard::Manifest;
 use std::path::Path;
 
 /// Runs the command.
 pub fn run(arguments: &CurateArguments, output: Output) -> Result<()> {
-    let job = job(&arguments.config, &arguments.out, &arguments.overrides)?;
+    let decoder = arguments.decoding.decoder()?;
+    let job = job(&arguments.config, &arguments.out, &arguments.overrides, decoder)?;
     if arguments.author_dry_run {
         return author::dry_run(&job, output);
     }
@@ -24,13 +26,13 @@ pub fn run(arguments: &CurateArguments, output: Output) -> Result<()> {
 }
 
 /// Makes the dataset and shows what came of it.
-pub fn make(config: &Path, out: &Path, replaced: &[String], output: Output) -> Result<Manifest> {
-    carry_out(&job(config, out, replaced)?, None, output)
+pub fn make(config: &Path, out: &Path, replaced: &[String], decoder: Decoder, output: Output) -> Result<Manifest> {
+    carry_out(&job(config, out, replaced, decoder)?, None, output)
 }
 
 /// What is to be done, with `--set` put into the config.
-fn job(config: &Path, out: &Path, replaced: &[String]) -> Result<Job> {
-    let mut job = Job::from_file(config, environment::variables(), out)?;
+fn job(config: &Path, out: &Path, replaced: &[String], decoder: Decoder) -> Result<Job> {
+    let mut job = Job { decoder, ..Job::from_file(config, environment::variables(), out)? };
     job.config_text = overrides::apply(&job.config_text, replaced).with_context(|| config.display().to_string())?;
     Ok(job)
 }

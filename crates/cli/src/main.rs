@@ -3,7 +3,8 @@
 //! ```text
 //! args.rs       every command with its options and help        environment.rs  the variables that are read
 //! output.rs     results for people or as JSON                  progress.rs     bars and plain progress lines
-//! overrides.rs  --set key=value                                 picture.rs      an image file -> the picture a model sees
+//! overrides.rs  --set key=value                                 decoding.rs     where files from outside are decoded
+//! unpacked.rs   archives in a folder                            picture.rs       an image file -> the picture a model sees
 //! <command>.rs  one file per command
 //! ```
 
@@ -15,6 +16,7 @@ mod convert;
 mod curate;
 mod curves;
 mod dataset;
+mod decoding;
 mod doctor;
 mod engine;
 mod environment;
@@ -31,6 +33,7 @@ mod progress;
 mod questions;
 mod quickstart;
 mod train;
+mod unpacked;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if matches!(arguments.command, Command::DecodeWorker) {
+        // Before anything else: it confines itself, and no thread may be running then.
+        return Ok(gmai_imaging::serve_decode_worker()?);
+    }
     let output = if arguments.json { Output::Json } else { Output::Text };
     memory::keep_freed_blocks();
     let threads = arguments.threads.map_or(0, usize::from); // 0: one per core
@@ -74,6 +81,7 @@ fn carry_out(command: &Command, output: Output) -> anyhow::Result<()> {
         Command::Chat(arguments) => chat::run(arguments, output),
         Command::Model(command) => model::run(command, output),
         Command::Doctor => doctor::run(output),
+        Command::DecodeWorker => unreachable!("it ends before threads are started"),
     }
 }
 

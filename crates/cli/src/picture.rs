@@ -1,7 +1,7 @@
 //! An image file as a user names it -> the picture that a model sees.
 
 use anyhow::{Result, bail};
-use gmai_imaging::{Limits, WindowRule};
+use gmai_imaging::{Decoder, WindowRule};
 use gmai_schema::{Axis, Rgb8, SliceRef};
 use std::path::Path;
 
@@ -53,8 +53,8 @@ fn read_window(text: &str) -> Result<WindowRule> {
 }
 
 /// Reads an image file, or the folder of one DICOM series.
-pub fn read(path: &Path, view: &View) -> Result<Picture> {
-    let pixels = gmai_imaging::display_with(path, view.slice, view.window, &Limits::default())?;
+pub fn read(path: &Path, view: &View, decoder: &Decoder) -> Result<Picture> {
+    let pixels = decoder.display_with(path, view.slice, view.window)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     let slice = view.slice.map(|slice| format!(", {} slice {}", slice.axis.key(), slice.index)).unwrap_or_default();
     let caption = format!("{name}{slice}, {} x {} pixels", pixels.width(), pixels.height());

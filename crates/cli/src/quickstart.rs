@@ -13,6 +13,7 @@ use crate::train;
 use anyhow::{Context, Result, bail};
 use gmai_eval::summary::{ALL_CLOSED, LABEL_QUESTIONS};
 use gmai_eval::{Measure, Summary};
+use gmai_imaging::Decoder;
 use gmai_schema::{ChatRequest, Progress, Quiz, Rgb8, Sampling, Split};
 use gmai_testkit::{ScanSet, ScanSetSummary};
 use gmai_train::recipe::Recipe;
@@ -86,11 +87,12 @@ pub fn run(arguments: &QuickstartArguments, output: Output) -> Result<()> {
     show_scans(&scans, &places, output)?;
 
     announce(output, &["inventory", &shown(&places.scans()), "--out", &shown(&places.at("inventory"))])?;
-    inventory::look(&places.scans(), Some(&places.at("inventory")), output)?;
+    let decoder = Decoder::default(); // These scans were made here.
+    inventory::look(&places.scans(), Some(&places.at("inventory")), &decoder, output)?;
 
     let config = write_text(&places.at("curate.toml"), CURATE_CONFIG)?;
     announce(output, &["curate", &shown(&config), "--out", &shown(&places.dataset())])?;
-    curate::make(&config, &places.dataset(), &[], output)?;
+    curate::make(&config, &places.dataset(), &[], decoder, output)?;
 
     let recipe = write_text(&places.at("recipe.toml"), RECIPE)?;
     announce(output, &["train", &shown(&recipe), "--data", &shown(&places.dataset()), "--out", &shown(&places.run())])?;

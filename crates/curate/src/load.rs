@@ -11,7 +11,7 @@ use crate::regions::{self, Marked, Reading, Size};
 use crate::similarity::Fingerprint;
 use crate::slices::{self, Labelled};
 use crate::source::{ImageFiles, Item, Marks, ReportText};
-use gmai_imaging::{Content, Limits, Scan, Volume};
+use gmai_imaging::{Content, Decoder, Scan, Volume};
 use gmai_schema::{Measurement, PixelSource, Provenance, Record, Rgb8, SliceRef, Term};
 use gmai_shard::{EncodedImage, encode_png};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ const PATIENT_ID: &str = "PatientID";
 pub(crate) struct Job<'a> {
     pub(crate) source: &'a Source,
     pub(crate) inputs: &'a Inputs,
-    pub(crate) limits: &'a Limits,
+    pub(crate) decoder: &'a Decoder,
     pub(crate) seed: u64,
     pub(crate) max_side: u32,
 }
@@ -66,10 +66,10 @@ impl Job<'_> {
         let scan = match &item.image {
             ImageFiles::Nothing => return self.load_text(item, description),
             ImageFiles::Pictures(files) => return self.load_pictures(item, description, files),
-            ImageFiles::Picture | ImageFiles::Volume => gmai_imaging::read(&self.inputs.path(&item.name), self.limits),
+            ImageFiles::Picture | ImageFiles::Volume => self.decoder.read(&self.inputs.path(&item.name)),
             ImageFiles::Series(files) => {
                 let paths: Vec<PathBuf> = files.iter().map(|file| self.inputs.path(file)).collect();
-                gmai_imaging::read_series(&paths, self.limits)
+                self.decoder.read_series(&paths)
             }
         };
         let is_picture = matches!(item.image, ImageFiles::Picture);
@@ -107,7 +107,7 @@ impl Job<'_> {
     fn load_picture(&self, item: &Item, description: &Description, scan: &Scan, picture: &Rgb8) -> Loaded {
         let mut loaded = Loaded::default();
         let size = Size { width: picture.width(), height: picture.height() };
-        let reading = Reading { size, inputs: self.inputs, limits: self.limits };
+        let reading = Reading { size, inputs: self.inputs, decoder: self.decoder };
         let marked = match (&item.marks, &self.source.regions) {
             (Marks::Boxes(boxes), Some(rules)) => regions::from_boxes(rules, boxes, size, &mut loaded.ledger),
             (Marks::Masks { files, instances }, Some(rules)) => {
@@ -157,7 +157,7 @@ impl Job<'_> {
     fn load_pictures(&self, item: &Item, description: &Description, files: &[String]) -> Loaded {
         let (mut pictures, mut fingerprints, mut scans) = (Vec::new(), Vec::new(), Vec::new());
         for file in files {
-            let scan = match gmai_imaging::read(&self.inputs.path(file), self.limits) {
+            let scan = match self.decoder.read(&self.inputs.path(file)) {
                 Ok(scan) => scan,
                 Err(error) => return self.unreadable(item, file, &error),
             };
@@ -236,8 +236,8 @@ impl Job<'_> {
     fn labelled(&self, item: &Item, volume: &Volume, ledger: &mut Ledger) -> Option<Labelled> {
         let regions = self.source.regions.as_ref()?;
         let reading = |instances| {
-            let (rules, inputs, limits) = (self.slice_rules(), self.inputs, self.limits);
-            slices::Reading { regions, instances, rules, inputs, limits }
+            let (rules, inputs, decoder) = (self.slice_rules(), self.inputs, self.decoder);
+            slices::Reading { regions, instances, rules, inputs, decoder }
         };
         match &item.marks {
             Marks::LabelMaps { files, instances } => {
@@ -277,7 +277,7 @@ impl Job<'_> {
             return BTreeMap::new();
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| self.inputs.path(file)).collect();
-        let instances = gmai_imaging::instances(&paths, self.limits).unwrap_or_default();
+        let instances = gmai_imaging::instances(&paths, self.decoder.limits()).unwrap_or_default();
         let place = |instance: gmai_imaging::Instance| {
             Some((instance.uid, gmai_imaging::slice_of(volume, instance.position?)?))
         };

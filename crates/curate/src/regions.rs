@@ -5,7 +5,7 @@ use crate::inputs::Inputs;
 use crate::kind::Instances;
 use crate::ledger::{Defect, Ledger, Of};
 use crate::source::{Boxes, Frame, MarkedBox, MarkedPoint};
-use gmai_imaging::{Limits, Mask};
+use gmai_imaging::{Decoder, Mask};
 use gmai_schema::{BoundingBox, Point, Region, RleMask, Term};
 use std::collections::BTreeMap;
 
@@ -257,13 +257,13 @@ pub(crate) fn mask_boxes(mask: &Mask, instances: Instances, min_share: f64) -> M
 pub(crate) struct Reading<'a> {
     pub(crate) size: Size,
     pub(crate) inputs: &'a Inputs,
-    pub(crate) limits: &'a Limits,
+    pub(crate) decoder: &'a Decoder,
 }
 
 /// A mask picture of the size of its picture, with something inside.
 pub(crate) fn read_mask(file: &str, reading: Reading) -> Result<Mask, Defect> {
     let size = reading.size;
-    match gmai_imaging::read_mask(&reading.inputs.path(file), reading.limits) {
+    match reading.decoder.read_mask(&reading.inputs.path(file)) {
         Err(error) => {
             let remedy = "replace the mask; the picture is used without it";
             Err(Defect::new(file, "file", without_path(&error, reading.inputs), remedy))

@@ -12,7 +12,7 @@ use crate::split::{Candidate, Fate};
 use crate::spool::{Spool, Spooled};
 use crate::table::{RowId, Tables};
 use crate::{Error, Result, card, check, instruct, labels, split};
-use gmai_imaging::Limits;
+use gmai_imaging::Decoder;
 use gmai_schema::{Conversation, Department, Modality, Progress, Record, Responder, SourceFacts, Split};
 use gmai_shard::{Agreement, Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
 use rayon::prelude::*;
@@ -39,6 +39,8 @@ pub struct Job {
     pub variables: BTreeMap<String, String>,
     /// The dataset folder.
     pub out: PathBuf,
+    /// What reads the images; the dataset does not depend on where they are decoded.
+    pub decoder: Decoder,
 }
 
 /// How a run ended.
@@ -66,10 +68,11 @@ impl Job {
         Templates::load(options.templates.as_ref().map(|folder| beside.join(folder)).as_deref())
     }
 
-    /// A job that reads its config from a file.
+    /// A job that reads its config from a file and decodes in this process.
     pub fn from_file(config_path: &Path, variables: BTreeMap<String, String>, out: &Path) -> Result<Job> {
         let config_text = std::fs::read_to_string(config_path).map_err(Error::io(config_path))?;
-        Ok(Job { config_path: config_path.to_path_buf(), config_text, variables, out: out.to_path_buf() })
+        let (config_path, out) = (config_path.to_path_buf(), out.to_path_buf());
+        Ok(Job { config_path, config_text, variables, out, decoder: Decoder::default() })
     }
 }
 
@@ -110,10 +113,9 @@ pub fn records(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<S
     let was_there = job.out.is_dir();
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let mut spool = Spool::create(&folder)?;
-    let limits = Limits::default();
     let mut read = Vec::new();
     for (source, inputs) in config.sources.iter().zip(&inputs) {
-        let folder = Folder { source, inputs, limits: &limits, config: &job.config_path };
+        let folder = Folder { source, inputs, decoder: &job.decoder, config: &job.config_path };
         read.push(read_source(&config, &folder, &mut spool, on_progress)?);
     }
     drop(spool);
@@ -189,10 +191,9 @@ fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn 
     };
     let mut writer = Writer::create(&job.out, WriterOptions::default())?;
     let mut spool = Spool::create(&job.out)?;
-    let limits = Limits::default();
     let mut read = Vec::new();
     for (source, inputs) in config.sources.iter().zip(&inputs) {
-        let folder = Folder { source, inputs, limits: &limits, config: &job.config_path };
+        let folder = Folder { source, inputs, decoder: &job.decoder, config: &job.config_path };
         read.push(read_source(&config, &folder, &mut spool, on_progress)?);
     }
     let splits = compare(&config, &mut read, on_progress);
@@ -311,7 +312,7 @@ fn read_source(
     let job = load::Job {
         source,
         inputs: folder.inputs,
-        limits: folder.limits,
+        decoder: folder.decoder,
         seed: config.dataset.seed,
         max_side: config.dataset.max_side,
     };

@@ -6,7 +6,7 @@ use crate::kind::{Instances, SliceChoice, SliceRules};
 use crate::ledger::{Defect, Ledger, Of};
 use crate::regions::{Marked, Name, look_up, mask_boxes, without_path};
 use crate::source::{DicomMarks, LabelFile, ObjectKind};
-use gmai_imaging::{Geometry, LabelMap, Limits, Segmentation, StructureSet, Volume};
+use gmai_imaging::{Decoder, Geometry, LabelMap, Segmentation, StructureSet, Volume};
 use gmai_schema::{Axis, Region, SliceRef};
 use std::collections::BTreeMap;
 
@@ -43,13 +43,13 @@ pub(crate) fn read_objects(
     for object in objects {
         let path = reading.inputs.path(&object.file);
         let result = match object.kind {
-            ObjectKind::Segmentation => Segmentation::read(&path, reading.limits).map(|segmentation| {
+            ObjectKind::Segmentation => Segmentation::read(&path, reading.decoder.limits()).map(|segmentation| {
                 for segment in &segmentation.segments {
                     let draw = || segmentation.label_map(segment.number, volume).map(Some);
                     labelled.draw(volume, (&object.file, &segment.label), draw, (reading, &mut *ledger));
                 }
             }),
-            ObjectKind::Structures => StructureSet::read(&path, reading.limits).map(|set| {
+            ObjectKind::Structures => StructureSet::read(&path, reading.decoder.limits()).map(|set| {
                 for roi in &set.rois {
                     let draw = || set.draw(roi, volume).map(|drawn| (drawn.num_inside > 0).then_some(drawn.map));
                     labelled.draw(volume, (&object.file, &roi.name), draw, (reading, &mut *ledger));
@@ -112,11 +112,11 @@ pub(crate) struct Reading<'a> {
     pub(crate) instances: Instances,
     pub(crate) rules: &'a SliceRules,
     pub(crate) inputs: &'a Inputs,
-    pub(crate) limits: &'a Limits,
+    pub(crate) decoder: &'a Decoder,
 }
 
 fn read_label(volume: &Volume, label: &LabelFile, reading: &Reading) -> Result<LabelMap, Defect> {
-    let map = gmai_imaging::read_label_map(&reading.inputs.path(&label.file), reading.limits).map_err(|error| {
+    let map = reading.decoder.read_label_map(&reading.inputs.path(&label.file)).map_err(|error| {
         Defect::new(&label.file, "file", without_path(&error, reading.inputs), "replace the label map")
     })?;
     if !map.matches(volume) {

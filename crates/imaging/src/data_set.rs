@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use flate2::read::DeflateDecoder;
+use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
 const EXPLICIT_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 
 /// First part of a file that usually holds the whole header, in bytes.
-const HEADER_BYTES: u64 = 256 << 10;
+pub(crate) const HEADER_BYTES: u64 = 256 << 10;
 
 /// A DICOM file in memory with the places of its elements.
 pub(crate) struct DicomFile {
@@ -29,13 +30,6 @@ pub(crate) struct DicomFile {
 }
 
 impl DicomFile {
-    /// Reads a whole file.
-    pub(crate) fn read(path: &Path, limits: &Limits) -> Result<DicomFile> {
-        limits.check_file(path)?;
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-        DicomFile::parse(path, bytes, limits, Extent::Whole)
-    }
-
     /// Reads everything before the pixels, usually without touching the rest of the file.
     pub(crate) fn read_header(path: &Path, limits: &Limits) -> Result<DicomFile> {
         let length = limits.check_file(path)?;
@@ -49,6 +43,28 @@ impl DicomFile {
         }
         let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
         DicomFile::parse(path, bytes, limits, Extent::Header)
+    }
+
+    /// Takes the part of bytes before the pixels apart.
+    pub(crate) fn header_from_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<DicomFile> {
+        DicomFile::parse(path, bytes, limits, Extent::Header)
+    }
+
+    /// Takes apart what says how large the pixels are. Only attributes of the image pixel group can be asked for.
+    pub(crate) fn sizes_from_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<DicomFile> {
+        DicomFile::parse(path, bytes, limits, Extent::Sizes)
+    }
+
+    /// Where the value of uncompressed pixels begins and ends, as the file claims it; `None` when they are compressed.
+    pub(crate) fn claimed_pixels(&self) -> Option<std::ops::Range<u64>> {
+        let element = self.elements.get(&self.pixel_tag())?;
+        element.fragments.is_none().then(|| element.value.start as u64..element.value.end as u64)
+    }
+
+    /// Reads the whole file.
+    pub(crate) fn read(path: &Path, limits: &Limits) -> Result<DicomFile> {
+        limits.check_file(path)?;
+        DicomFile::from_bytes(path, std::fs::read(path).map_err(|source| Error::io(path, source))?, limits)
     }
 
     /// Takes bytes apart that were read elsewhere.
@@ -65,6 +81,11 @@ impl DicomFile {
             Some(uid) if !uid.is_empty() => uid,
             _ => guess_transfer_syntax(&bytes[start..]).to_string(),
         };
+        if transfer_syntax == DEFLATED && extent == Extent::Sizes {
+            // What is inside is seen by the one who inflates it.
+            let elements = Elements::new();
+            return Ok(DicomFile { path: path.into(), bytes, big_endian: false, transfer_syntax, elements });
+        }
         if transfer_syntax == DEFLATED {
             bytes = inflate(path, &bytes[start..], limits)?;
             start = 0;
@@ -95,14 +116,17 @@ impl DicomFile {
         }
     }
 
-    /// Bytes of the pixel element.
-    pub(crate) fn pixel_data(&self) -> Option<PixelData<'_>> {
-        let tag = match self.pixel_number() {
+    fn pixel_tag(&self) -> Tag {
+        match self.pixel_number() {
             Number::Whole => tags::PIXEL_DATA,
             Number::Float => tags::FLOAT_PIXEL_DATA,
             Number::Double => tags::DOUBLE_FLOAT_PIXEL_DATA,
-        };
-        let element = self.elements.get(&tag)?;
+        }
+    }
+
+    /// Bytes of the pixel element.
+    pub(crate) fn pixel_data(&self) -> Option<PixelData<'_>> {
+        let element = self.elements.get(&self.pixel_tag())?;
         Some(match &element.fragments {
             Some(fragments) => PixelData::Fragments(fragments.iter().map(|range| &self.bytes[range.clone()]).collect()),
             None => PixelData::Native {
@@ -119,7 +143,7 @@ impl DicomFile {
 }
 
 /// Kinds of numbers that pixels are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Number {
     /// Whole numbers of the bits that the attributes name.
     Whole,

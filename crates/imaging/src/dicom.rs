@@ -15,7 +15,11 @@ use std::path::Path;
 /// Reads one DICOM file.
 pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Scan> {
     limits.check_file(path)?;
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    from_bytes(path, std::fs::read(path).map_err(|source| Error::io(path, source))?, limits)
+}
+
+/// As [`read`], from the file's bytes.
+pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Scan> {
     let sha256 = sha256_bytes(&bytes);
     let file = DicomFile::from_bytes(path, bytes, limits)?;
     let mut scan = Scan { sha256, ..identified(&file.root()) };

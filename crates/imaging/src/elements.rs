@@ -81,6 +81,9 @@ pub(crate) struct Element {
 pub(crate) enum Extent {
     /// What stands before the pixels.
     Header,
+    /// What stands before the pixels, of which only the attributes that say how large they are; then the length of the
+    /// pixels, whatever it is. Memory does not grow with the file.
+    Sizes,
     /// Everything.
     Whole,
 }
@@ -131,9 +134,19 @@ impl Reader<'_> {
                 elements.insert(header.tag, element);
                 break;
             }
+            if depth == 0 && is_pixels && self.extent == Extent::Sizes {
+                let fragments = (header.length == UNDEFINED_LENGTH).then(Vec::new);
+                let length = if fragments.is_some() { 0 } else { header.length as usize };
+                let value = self.position..self.position.saturating_add(length);
+                elements.insert(header.tag, Element { vr: header.vr, value, items: vec![], fragments });
+                break;
+            }
             self.count_element()?;
             let element = self.value(&header, end, depth)?;
-            elements.insert(header.tag, element);
+            // The group of the image pixel attributes.
+            if self.extent != Extent::Sizes || (depth == 0 && header.tag.0 == tags::ROWS.0) {
+                elements.insert(header.tag, element);
+            }
         }
         Ok(elements)
     }
@@ -200,7 +213,10 @@ impl Reader<'_> {
                         self.position = start;
                         item_end
                     };
-                    items.push(self.elements(item_end, depth + 1)?);
+                    let item = self.elements(item_end, depth + 1)?;
+                    if self.extent != Extent::Sizes {
+                        items.push(item);
+                    }
                     if length != UNDEFINED_LENGTH {
                         self.position = item_end;
                     }

@@ -108,6 +108,25 @@ pub enum Error {
         /// What the decoder said.
         reason: String,
     },
+    /// The process that decoded the file was ended, or ended itself.
+    #[error(
+        "{path}: decoding was stopped: {reason}; if the file can be trusted, give decoding more memory or time, else leave it out",
+        path = .path.display()
+    )]
+    DecodingStopped {
+        /// The file.
+        path: PathBuf,
+        /// What it exceeded, or how the process ended.
+        reason: String,
+    },
+    /// No process for decoding could be started.
+    #[error("{program}: no decoding process could be started: {source}", program = .program.display())]
+    NoDecodingProcess {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Files that were given as one series do not belong together.
     #[error(
         "{path}: {field} is {found}, the first file of the series has {expected}; give each series (or orientation) on its own",

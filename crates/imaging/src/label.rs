@@ -1,11 +1,12 @@
 //! Label maps: a class number for every voxel of a volume.
 
 use crate::error::{Error, Result};
-use crate::grid;
+use crate::gate;
+use crate::grid::{self, GridImage, Input};
 use crate::limits::Limits;
 use crate::orient::{self, Affine, Stored};
 use crate::plane::{Geometry, LabelPlane};
-use crate::sniff::sniff;
+use crate::sniff::{FileKind, kind_of_file, sniff};
 use crate::volume::{self, Volume};
 use gmai_schema::SliceRef;
 use std::collections::BTreeMap;
@@ -61,13 +62,31 @@ impl LabelMap {
 
 /// Reads a NIfTI, NRRD or MetaImage label map. Values must be whole numbers from 0 to 65535.
 pub fn read_label_map(path: &Path, limits: &Limits) -> Result<LabelMap> {
+    let reader = check(path, limits)?;
+    gate::check(path, limits)?;
+    of_image(path, (reader.read)(path, Input::File, limits)?)
+}
+
+/// As [`read_label_map`], from the file's bytes.
+pub(crate) fn from_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result<LabelMap> {
+    let reader = reader(path, kind_of_file(bytes))?;
+    of_image(path, (reader.read)(path, Input::Memory(bytes), limits)?)
+}
+
+/// Refuses a file of another kind.
+pub(crate) fn check(path: &Path, limits: &Limits) -> Result<grid::Reader> {
     limits.check_file(path)?;
-    let kind = sniff(path)?.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
-    let Some(reader) = grid::reader(kind) else {
-        let expected = "a NIfTI, NRRD or MetaImage label map";
-        return Err(Error::WrongKind { path: path.into(), found: kind, expected });
-    };
-    let stored = reader(path, limits)?.stored;
+    reader(path, sniff(path)?)
+}
+
+fn reader(path: &Path, kind: Option<FileKind>) -> Result<grid::Reader> {
+    let found = kind.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
+    let expected = "a NIfTI, NRRD or MetaImage label map";
+    grid::reader(found).ok_or_else(|| Error::WrongKind { path: path.into(), found, expected })
+}
+
+fn of_image(path: &Path, image: GridImage) -> Result<LabelMap> {
+    let stored = image.stored;
     let values = stored.values.iter().map(|value| class_of(path, *value)).collect::<Result<Vec<u16>>>()?;
     let ras = orient::to_ras(path, Stored { dims: stored.dims, affine: stored.affine, values })?;
     let spacing = [0, 1, 2].map(|axis| orient::step_length(&ras.affine, axis) as f32);

@@ -8,16 +8,18 @@
 //!                  read_measurements -> numbers with units and sites      measurement_report.rs
 //! ```
 //! Volumes are in patient orientation (x right, y front, z head); see `orient.rs`. Files come from outside: sizes are
-//! checked with our own arithmetic before anything is allocated (`limits.rs`, `elements.rs`), decoders that panic give an
-//! error. The same bytes always give the same pixels.
+//! checked with our own arithmetic before anything is allocated (`gate/`, `limits.rs`, `elements.rs`), decoders that panic give an
+//! error, and a [`Decoder`] runs them in processes that can do nothing else (`worker/`). The same bytes always give the same pixels.
 
 mod codec;
 mod data_set;
+mod decoder;
 mod dicom;
 mod digest;
 mod elements;
 mod error;
 mod frames;
+mod gate;
 mod grey;
 mod grid;
 mod jpeg2000;
@@ -50,7 +52,9 @@ mod tiff;
 mod volume;
 mod voxels;
 mod window;
+mod worker;
 
+pub use decoder::Decoder;
 pub use digest::sha256_file;
 pub use error::{Error, Result};
 pub use label::{LabelMap, read_label_map};
@@ -70,8 +74,9 @@ pub use sniff::{FileKind, sniff};
 pub use structure_set::{Drawn, Roi, StructureSet};
 pub use volume::Volume;
 pub use window::{WindowRule, window};
+pub use worker::{WorkerOptions, serve_decode_worker};
 
-use gmai_schema::{Axis, Modality, Rgb8, SliceRef, WindowRef};
+use gmai_schema::{Modality, Rgb8, SliceRef, WindowRef};
 use std::path::Path;
 
 /// An image file, read.
@@ -115,41 +120,52 @@ pub enum Content {
 /// - DICOM with one frame, or colour: a picture, rescaled and windowed as the file says (else its full range), MONOCHROME1
 ///   inverted, palettes and YBR turned to RGB. DICOM with several grey frames: a volume.
 pub fn read(path: &Path, limits: &Limits) -> Result<Scan> {
-    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-        return Err(Error::Empty { path: path.into() });
-    }
-    let kind = sniff(path)?.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
-    if kind == FileKind::Tiff
-        && let Some(scan) = slide::read_overview(path, limits)?
-    {
+    if let Some(scan) = read_slide(path, limits)? {
         return Ok(scan);
     }
-    limits.check_file(path)?;
+    gate::check(path, limits)?;
+    read_gated(path, limits)
+}
+
+/// The overview of a whole slide; `None` for every other file. Its tiles are read where they lie in a file of any length.
+pub(crate) fn read_slide(path: &Path, limits: &Limits) -> Result<Option<Scan>> {
+    if gate::is_tiled(path)? { slide::read_overview(path, limits) } else { Ok(None) }
+}
+
+/// Reads a file that passed the gate.
+pub(crate) fn read_gated(path: &Path, limits: &Limits) -> Result<Scan> {
+    let kind = sniff(path)?.ok_or_else(|| Error::NotAnImage { path: path.into() })?;
+    match grid::reader(kind) {
+        Some(reader) => grid::read(path, kind, reader, grid::Input::File, limits),
+        None => read_bytes(path, std::fs::read(path).map_err(|source| Error::io(path, source))?, limits),
+    }
+}
+
+/// As [`read`], from the file's bytes; `path` is for messages. A file that needs another beside it is refused.
+pub(crate) fn read_bytes(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Scan> {
+    let kind = sniff::kind_of_file(&bytes).ok_or_else(|| Error::NotAnImage { path: path.into() })?;
     if let Some(reader) = grid::reader(kind) {
-        return grid::read(path, kind, reader, limits);
+        return grid::read(path, kind, reader, grid::Input::Memory(&bytes), limits);
     }
     match kind {
-        FileKind::Dicom => dicom::read(path, limits),
-        kind => {
-            let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-            Ok(Scan {
-                kind,
-                content: Content::Picture(raster::decode(path, &bytes, DeepGrey::Stretch, limits)?),
-                modality: None,
-                patient: None,
-                study: None,
-                series: None,
-                sha256: digest::sha256_bytes(&bytes),
-                window: None,
-                notes: Vec::new(),
-            })
-        }
+        FileKind::Dicom => dicom::from_bytes(path, bytes, limits),
+        kind => Ok(Scan {
+            kind,
+            content: Content::Picture(raster::decode(path, &bytes, DeepGrey::Stretch, limits)?),
+            modality: None,
+            patient: None,
+            study: None,
+            series: None,
+            sha256: digest::sha256_bytes(&bytes),
+            window: None,
+            notes: Vec::new(),
+        }),
     }
 }
 
 /// Reads a PNG, JPEG, TIFF, BMP or WebP file as 8-bit RGB, with a rule of one's own for 16-bit grey.
 pub fn read_picture(path: &Path, deep_grey: DeepGrey, limits: &Limits) -> Result<Rgb8> {
-    limits.check_file(path)?;
+    gate::check(path, limits)?;
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
     raster::decode(path, &bytes, deep_grey, limits)
 }
@@ -162,26 +178,5 @@ pub fn display(path: &Path, slice: Option<SliceRef>, limits: &Limits) -> Result<
 
 /// As [`display`], with a window of one's own for volumes: give the rule that the model was trained with.
 pub fn display_with(path: &Path, slice: Option<SliceRef>, rule: WindowRule, limits: &Limits) -> Result<Rgb8> {
-    let scan = if path.is_dir() { read_folder(path, limits)? } else { read(path, limits)? };
-    match (scan.content, slice) {
-        (Content::Picture(picture), None) => Ok(picture),
-        (Content::Picture(_), Some(slice)) => Err(no_slice(path, slice, 0)),
-        (Content::Volume(volume), slice) => {
-            let slice = slice.unwrap_or_else(|| volume.middle(Axis::Axial));
-            let plane = volume.plane(slice).ok_or_else(|| no_slice(path, slice, volume.num_slices(slice.axis)))?;
-            Ok(render(&plane, window(&volume, rule)))
-        }
-    }
-}
-
-fn no_slice(path: &Path, slice: SliceRef, count: usize) -> Error {
-    Error::NoSlice { path: path.into(), axis: slice.axis.key(), index: slice.index, count }
-}
-
-/// The one series in a folder.
-fn read_folder(dir: &Path, limits: &Limits) -> Result<Scan> {
-    match group_series(dir, limits)?.as_slice() {
-        [series] => read_series(&series.files, limits),
-        several => Err(Error::SeriesCount { path: dir.into(), count: several.len() }),
-    }
+    Decoder::in_process(*limits).display_with(path, slice, rule)
 }

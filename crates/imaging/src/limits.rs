@@ -1,10 +1,11 @@
 //! How much a file from outside may ask for: checked with our own arithmetic before anything is allocated.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Bounds on one file. [`Default`] suits a workstation; lower them where several files are read at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Largest file read, and the most a compressed file may grow to, in bytes.
     pub max_file_bytes: u64,

@@ -1,6 +1,7 @@
 //! A drawn region: which pixels belong to it, its box and its parts.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::gate;
 use crate::limits::Limits;
 use crate::raster;
 use std::path::Path;
@@ -122,7 +123,14 @@ impl Mask {
 /// Reads a mask picture: inside is what is brighter than the middle of its range (JPEG masks have soft edges). A picture
 /// whose values are only 0 and 1 is inside where it is 1.
 pub fn read_mask(path: &Path, limits: &Limits) -> Result<Mask> {
-    let grey = raster::read_grey(path, limits)?;
+    gate::check(path, limits)?;
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    from_bytes(path, &bytes, limits)
+}
+
+/// As [`read_mask`], from the file's bytes.
+pub(crate) fn from_bytes(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Mask> {
+    let grey = raster::decode_grey(path, bytes, limits)?;
     let brightest = grey.values.iter().copied().max().unwrap_or(0);
     let threshold = match brightest {
         0..=1 => 0,

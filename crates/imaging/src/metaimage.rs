@@ -1,14 +1,13 @@
 //! MetaImage volumes (.mha, .mhd; itk.org, "MetaIO"): a header of `Key = Value` lines, voxels behind it or in a file beside it.
 
 use crate::error::{Error, Result};
-use crate::grid::{GridImage, affine_from_lps, sibling};
+use crate::grid::{GridImage, Input, MAX_DEFLATE_RATIO, Promise, affine_from_lps, check_room, sibling};
 use crate::limits::Limits;
 use crate::orient::Stored;
 use crate::voxels::{Channels, Encoding, VoxelType, read_text, read_voxels};
 use flate2::read::ZlibDecoder;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// No header is longer.
@@ -17,29 +16,44 @@ const MAX_HEADER_BYTES: u64 = 1 << 20;
 const LAST_KEY: &str = "ElementDataFile";
 
 /// Reads the first volume of a MetaImage file in the order of the file.
-pub(crate) fn read_stored(path: &Path, limits: &Limits) -> Result<GridImage> {
-    limits.check_file(path)?;
-    let file = File::open(path).map_err(|source| Error::io(path, source))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+pub(crate) fn read_stored(path: &Path, input: Input<'_>, limits: &Limits) -> Result<GridImage> {
+    let (mut reader, _) = input.open(path, limits)?;
     let header = Header::read(path, &mut reader)?;
     let mut notes = Vec::new();
     let layout = header.layout(limits, &mut notes)?;
     let mut data_files = Vec::new();
     let name = header.needed(LAST_KEY)?;
-    let values = if matches!(name, "LOCAL" | "Local" | "local") {
+    let values = if is_local(name) {
         header.values(path, reader, &layout, limits)?
     } else if name.starts_with("LIST") || name.contains('%') {
         let (value, remedy) = ("of several files".to_string(), "save it as one .mha file");
         return Err(Error::Unsupported { path: path.into(), field: LAST_KEY, value, remedy });
     } else {
         let beside = sibling(path, LAST_KEY, name)?;
-        limits.check_file(&beside)?;
-        let file = File::open(&beside).map_err(|source| Error::io(&beside, source))?;
+        let (data, _) = input.beside(path)?.open(&beside, limits)?;
         data_files.push(beside.clone());
-        header.values(&beside, BufReader::with_capacity(1 << 16, file), &layout, limits)?
+        header.values(&beside, data, &layout, limits)?
     };
     let affine = header.affine(layout.num_axes)?;
     Ok(GridImage { stored: Stored { dims: layout.dims, affine, values }, notes, data_files })
+}
+
+/// What the header promises; an error where the bytes of the file cannot hold it.
+pub(crate) fn promise(path: &Path, input: Input<'_>, limits: &Limits) -> Result<Promise> {
+    let (mut reader, length) = input.open(path, limits)?;
+    let header = Header::read(path, &mut reader)?;
+    let layout = header.layout(limits, &mut Vec::new())?;
+    let is_alone = is_local(header.needed(LAST_KEY)?);
+    if is_alone && !header.is_text() {
+        let ratio = if header.is_true(&["CompressedData"]) { MAX_DEFLATE_RATIO } else { 1 };
+        check_room(path, length, layout.voxels as u64 * layout.encoding.num_bytes() as u64, ratio)?;
+    }
+    Ok(Promise { voxels: layout.voxels as u64, is_alone })
+}
+
+/// Whether the voxels follow the header.
+fn is_local(data_file: &str) -> bool {
+    matches!(data_file, "LOCAL" | "Local" | "local")
 }
 
 struct Header {
@@ -93,6 +107,10 @@ impl Header {
 
     fn is_true(&self, names: &[&str]) -> bool {
         self.field(names).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+    }
+
+    fn is_text(&self) -> bool {
+        self.field(&["BinaryData"]).is_some_and(|value| value.eq_ignore_ascii_case("false"))
     }
 
     fn layout(&self, limits: &Limits, notes: &mut Vec<String>) -> Result<Layout> {
@@ -151,13 +169,13 @@ impl Header {
     fn values(
         &self,
         path: &Path,
-        reader: impl BufRead + 'static,
+        mut reader: Box<dyn BufRead + '_>,
         layout: &Layout,
         limits: &Limits,
     ) -> Result<Vec<f32>> {
         let needed = layout.voxels as u64 * layout.encoding.num_bytes() as u64;
         let truncated = || Error::Truncated { path: path.into(), field: "voxels".into(), needed, available: 0 };
-        if self.field(&["BinaryData"]).is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        if self.is_text() {
             let mut text = String::new();
             let read = reader.take(limits.max_file_bytes).read_to_string(&mut text);
             read.map_err(|error| Error::decode(path, error))?;
@@ -168,13 +186,12 @@ impl Header {
             let (path, value) = (self.path.clone(), "counted from the end".to_string());
             return Err(Error::Unsupported { path, field: "HeaderSize", value, remedy: "save it as one .mha file" });
         }
-        let mut reader: Box<dyn Read> = Box::new(reader);
         let skipped = std::io::copy(&mut reader.by_ref().take(skip as u64), &mut std::io::sink());
         if skipped.map_err(|error| Error::decode(path, error))? < skip as u64 {
             return Err(truncated());
         }
-        let mut stream: Box<dyn Read> =
-            if self.is_true(&["CompressedData"]) { Box::new(ZlibDecoder::new(reader)) } else { reader };
+        let mut stream: Box<dyn Read + '_> =
+            if self.is_true(&["CompressedData"]) { Box::new(ZlibDecoder::new(reader)) } else { Box::new(reader) };
         read_voxels(path, &mut stream, layout.voxels, layout.encoding).map_err(|error| error.unwrap_or_else(truncated))
     }
 

@@ -2,21 +2,18 @@
 //! was checked for.
 
 use crate::error::{Error, Result};
-use crate::grid::GridImage;
+use crate::grid::{GridImage, Input, MAX_DEFLATE_RATIO, Promise};
 use crate::limits::Limits;
 use crate::nifti_header::Header;
 use crate::orient::Stored;
 use crate::sniff::is_gzip;
 use crate::voxels::{Channels, Encoding, VoxelType, read_voxels};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Header extensions between header and voxels: real ones stay below a MiB.
 const MAX_EXTENSION_BYTES: u64 = 64 << 20;
-/// Deflate cannot shrink data further than this factor (zlib, "maximum compression factor").
-const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// Bytes of the uncompressed file.
 #[derive(Clone, Copy)]
@@ -26,37 +23,34 @@ enum Available {
 }
 
 /// A file, gzipped or not, as a stream.
-struct Source {
-    stream: Box<dyn Read>,
+struct Source<'a> {
+    stream: Box<dyn Read + 'a>,
     available: Available,
 }
 
-impl Source {
-    fn open(path: &Path, limits: &Limits) -> Result<Source> {
-        let length = limits.check_file(path)?;
-        let mut file = File::open(path).map_err(|source| Error::io(path, source))?;
-        let mut magic = [0; 2];
-        let compressed = file.read_exact(&mut magic).is_ok() && is_gzip(&magic);
-        file.rewind().map_err(|source| Error::io(path, source))?;
-        let buffered = BufReader::with_capacity(1 << 16, file);
-        Ok(if compressed {
+impl<'a> Source<'a> {
+    fn open(path: &Path, input: Input<'a>, limits: &Limits) -> Result<Source<'a>> {
+        let (mut bytes, length) = input.open(path, limits)?;
+        let head = bytes.fill_buf().map_err(|source| Error::io(path, source))?;
+        Ok(if is_gzip(head) {
             let most = length.saturating_mul(MAX_DEFLATE_RATIO).min(limits.max_file_bytes);
-            Source { stream: Box::new(MultiGzDecoder::new(buffered)), available: Available::AtMost(most) }
+            Source { stream: Box::new(MultiGzDecoder::new(bytes)), available: Available::AtMost(most) }
         } else {
-            Source { stream: Box::new(buffered), available: Available::Exactly(length) }
+            Source { stream: Box::new(bytes), available: Available::Exactly(length) }
         })
     }
 }
 
 /// Reads the first volume of a NIfTI file in the order of the file.
-pub(crate) fn read_stored(path: &Path, limits: &Limits) -> Result<GridImage> {
-    let mut source = Source::open(path, limits)?;
+pub(crate) fn read_stored(path: &Path, input: Input<'_>, limits: &Limits) -> Result<GridImage> {
+    let mut source = Source::open(path, input, limits)?;
     let header = Header::read(path, &mut source.stream)?;
     let mut data_files = Vec::new();
     let (mut data, voxel_path, position) = if header.is_pair {
+        let beside = input.beside(path)?;
         let image = image_beside(path)?;
         data_files.push(image.clone());
-        (Source::open(&image, limits)?, image, 0)
+        (Source::open(&image, beside, limits)?, image, 0)
     } else {
         let position = header.bytes;
         (source, path.to_path_buf(), position)
@@ -66,6 +60,19 @@ pub(crate) fn read_stored(path: &Path, limits: &Limits) -> Result<GridImage> {
     rescale(&mut values, &header);
     let affine = header.affine(&mut notes);
     Ok(GridImage { stored: Stored { dims, affine, values }, notes, data_files })
+}
+
+/// What the header promises; an error where the bytes of the file cannot hold it.
+pub(crate) fn promise(path: &Path, input: Input<'_>, limits: &Limits) -> Result<Promise> {
+    let mut source = Source::open(path, input, limits)?;
+    let header = Header::read(path, &mut source.stream)?;
+    let voxels = if header.is_pair {
+        encoding(path, &header)?;
+        Shape::check(path, &header, limits)?.voxels
+    } else {
+        Plan::check(path, &header, header.bytes, source.available, limits)?.shape.voxels
+    };
+    Ok(Promise { voxels: voxels as u64, is_alone: !header.is_pair })
 }
 
 /// The file with the voxels of a two-file NIfTI: the same name with another ending.
@@ -80,39 +87,60 @@ fn image_beside(header: &Path) -> Result<PathBuf> {
     })
 }
 
+/// What is known of the voxels before one of them is read.
+struct Plan {
+    shape: Shape,
+    encoding: Encoding,
+    offset: u64,
+    needed: u64,
+}
+
+impl Plan {
+    /// Compares what the header promises with the limits and with the bytes that are there.
+    fn check(path: &Path, header: &Header, position: u64, available: Available, limits: &Limits) -> Result<Plan> {
+        let shape = Shape::check(path, header, limits)?;
+        let encoding = encoding(path, header)?;
+        let offset = voxel_offset(path, header, position)?;
+        let volume_bytes = shape.voxels as u64 * encoding.num_bytes() as u64;
+        let needed = offset.saturating_add(volume_bytes.saturating_mul(shape.volumes));
+        let plan = Plan { shape, encoding, offset, needed };
+        let (most, exact) = match available {
+            Available::Exactly(length) => (length, true),
+            Available::AtMost(length) => (length, false),
+        };
+        if most < offset.saturating_add(volume_bytes) || (exact && most < needed) {
+            return Err(plan.truncated(path, most));
+        }
+        if exact && most > needed {
+            let reason = format!("the file has {} bytes more than dim and datatype give", most - needed);
+            return Err(Error::malformed(path, "file size", reason));
+        }
+        Ok(plan)
+    }
+
+    fn truncated(&self, path: &Path, available: u64) -> Error {
+        Error::Truncated { path: path.into(), field: "voxel data".into(), needed: self.needed, available }
+    }
+}
+
 fn read_values(
     path: &Path,
-    source: &mut Source,
+    source: &mut Source<'_>,
     position: u64,
     header: &Header,
     limits: &Limits,
     notes: &mut Vec<String>,
 ) -> Result<([usize; 3], Vec<f32>)> {
-    let shape = Shape::check(path, header, limits)?;
-    let encoding = encoding(path, header)?;
+    let plan = Plan::check(path, header, position, source.available, limits)?;
+    let Plan { shape, encoding, offset, .. } = &plan;
     if encoding.channels.count() > 1 {
         notes.push("colour voxels, their luminance is used".to_string());
-    }
-    let offset = voxel_offset(path, header, position)?;
-    let volume_bytes = shape.voxels as u64 * encoding.num_bytes() as u64;
-    let needed = offset.saturating_add(volume_bytes.saturating_mul(shape.volumes));
-    let (most, exact) = match source.available {
-        Available::Exactly(length) => (length, true),
-        Available::AtMost(length) => (length, false),
-    };
-    let truncated = |available| Error::Truncated { path: path.into(), field: "voxel data".into(), needed, available };
-    if most < offset.saturating_add(volume_bytes) || (exact && most < needed) {
-        return Err(truncated(most));
-    }
-    if exact && most > needed {
-        let reason = format!("the file has {} bytes more than dim and datatype give", most - needed);
-        return Err(Error::malformed(path, "file size", reason));
     }
     let stream = &mut source.stream;
     let skipped = std::io::copy(&mut stream.by_ref().take(offset - position), &mut std::io::sink());
     skipped.map_err(|error| Error::decode(path, error))?;
-    let values = read_voxels(path, stream, shape.voxels, encoding)
-        .map_err(|error| error.unwrap_or_else(|| truncated(offset)))?;
+    let values = read_voxels(path, stream, shape.voxels, *encoding)
+        .map_err(|error| error.unwrap_or_else(|| plan.truncated(path, *offset)))?;
     if shape.volumes == 1 && stream.read(&mut [0]).map_err(|error| Error::decode(path, error))? > 0 {
         return Err(Error::malformed(path, "file size", "more data follows the voxels that dim and datatype give"));
     }

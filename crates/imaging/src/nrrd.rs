@@ -1,14 +1,13 @@
 //! NRRD volumes (teem.sourceforge.net/nrrd/format.html): attached or with their voxels in a file beside the header; raw, gzip or text.
 
 use crate::error::{Error, Result};
-use crate::grid::{GridImage, affine_from_lps, sibling};
+use crate::grid::{GridImage, Input, MAX_DEFLATE_RATIO, Promise, affine_from_lps, check_room, sibling};
 use crate::limits::Limits;
 use crate::orient::Stored;
 use crate::voxels::{Channels, Encoding, VoxelType, read_text, read_voxels};
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// No header is longer; those with many measured directions have some hundred KiB.
@@ -20,15 +19,13 @@ const MAX_AXES: usize = 16;
 type Fields = BTreeMap<String, String>;
 
 /// Reads the first volume of an NRRD file in the order of the file.
-pub(crate) fn read_stored(path: &Path, limits: &Limits) -> Result<GridImage> {
-    limits.check_file(path)?;
-    let file = File::open(path).map_err(|source| Error::io(path, source))?;
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+pub(crate) fn read_stored(path: &Path, input: Input<'_>, limits: &Limits) -> Result<GridImage> {
+    let (mut reader, _) = input.open(path, limits)?;
     let header = Header::read(path, &mut reader)?;
     let mut notes = Vec::new();
     let layout = header.layout(path, limits, &mut notes)?;
     let mut data_files = Vec::new();
-    let values = match header.field("data file").or_else(|| header.field("datafile")) {
+    let values = match header.data_file() {
         None => header.values(path, reader, &layout, limits)?,
         Some(name) => {
             if name.starts_with("LIST") || name.contains('%') {
@@ -37,14 +34,31 @@ pub(crate) fn read_stored(path: &Path, limits: &Limits) -> Result<GridImage> {
                 return Err(Error::Unsupported { path: path.into(), field: "data file", value, remedy });
             }
             let beside = sibling(path, "data file", name)?;
-            limits.check_file(&beside)?;
-            let file = File::open(&beside).map_err(|source| Error::io(&beside, source))?;
+            let (data, _) = input.beside(path)?.open(&beside, limits)?;
             data_files.push(beside.clone());
-            header.values(&beside, BufReader::with_capacity(1 << 16, file), &layout, limits)?
+            header.values(&beside, data, &layout, limits)?
         }
     };
     let affine = header.affine(path, &layout, &mut notes)?;
     Ok(GridImage { stored: Stored { dims: layout.dims, affine, values }, notes, data_files })
+}
+
+/// What the header promises; an error where the bytes of the file cannot hold it.
+pub(crate) fn promise(path: &Path, input: Input<'_>, limits: &Limits) -> Result<Promise> {
+    let (mut reader, length) = input.open(path, limits)?;
+    let header = Header::read(path, &mut reader)?;
+    let layout = header.layout(path, limits, &mut Vec::new())?;
+    let is_alone = header.data_file().is_none();
+    let ratio = match header.field("encoding").unwrap_or_default().to_ascii_lowercase().as_str() {
+        "raw" => Some(1),
+        "gzip" | "gz" => Some(MAX_DEFLATE_RATIO),
+        // Text, and what the reader does not know.
+        _ => None,
+    };
+    if let Some(ratio) = ratio.filter(|_| is_alone) {
+        check_room(path, length, layout.voxels as u64 * layout.encoding.num_bytes() as u64, ratio)?;
+    }
+    Ok(Promise { voxels: layout.voxels as u64, is_alone })
 }
 
 struct Header {
@@ -92,6 +106,11 @@ impl Header {
 
     fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
+    }
+
+    /// The file with the voxels, where it is another one.
+    fn data_file(&self) -> Option<&str> {
+        self.field("data file").or_else(|| self.field("datafile"))
     }
 
     fn needed(&self, name: &'static str) -> Result<&str> {
@@ -200,7 +219,7 @@ impl Header {
     fn values(
         &self,
         path: &Path,
-        mut reader: impl BufRead + 'static,
+        mut reader: Box<dyn BufRead + '_>,
         layout: &Layout,
         limits: &Limits,
     ) -> Result<Vec<f32>> {
@@ -217,7 +236,7 @@ impl Header {
             }
         }
         let name = self.needed("encoding")?.to_ascii_lowercase();
-        let mut stream: Box<dyn Read> = match name.as_str() {
+        let mut stream: Box<dyn Read + '_> = match name.as_str() {
             "raw" => Box::new(reader),
             "gzip" | "gz" => Box::new(MultiGzDecoder::new(reader)),
             "txt" | "text" | "ascii" => {

@@ -5,10 +5,11 @@ use crate::data_set::{DicomFile, Number, PixelData};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Shape and encoding of the pixels of one file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Layout {
     pub(crate) rows: u16,
     pub(crate) columns: u16,
@@ -46,7 +47,7 @@ impl Words<'_> {
 }
 
 /// What the samples mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Photometric {
     /// High values are bright.
     Monochrome2,

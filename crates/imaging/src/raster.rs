@@ -6,12 +6,13 @@ use crate::sniff::FileKind;
 use crate::tiff;
 use gmai_schema::Rgb8;
 use image::{DynamicImage, ImageDecoder, ImageReader};
+use serde::{Deserialize, Serialize};
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// What becomes of grey values above 255 in a picture file of 16 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DeepGrey {
     /// The smallest value of the picture becomes black, the largest white: such files hold 10 to 14 bits of a detector, rarely all 16.
     #[default]
@@ -58,11 +59,9 @@ pub(crate) fn decode(path: &Path, bytes: &[u8], deep_grey: DeepGrey, limits: &Li
     Rgb8::new(width, height, rgb).ok_or_else(|| Error::malformed(path, "image size", "is 0"))
 }
 
-/// Reads a picture file as grey values.
-pub(crate) fn read_grey(path: &Path, limits: &Limits) -> Result<Grey> {
-    limits.check_file(path)?;
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    let Raster { width, height, values } = decode_any(path, &bytes, limits)?;
+/// Decodes a picture to grey values.
+pub(crate) fn decode_grey(path: &Path, bytes: &[u8], limits: &Limits) -> Result<Grey> {
+    let Raster { width, height, values } = decode_any(path, bytes, limits)?;
     let values = match values {
         Values::DeepGrey(grey) => grey,
         Values::Grey(grey) => grey.into_iter().map(u16::from).collect(),

@@ -15,7 +15,8 @@ use crate::volume::Volume;
 use crate::{Content, Scan};
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use gmai_schema::Modality;
+use gmai_schema::{Modality, WindowRef};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,40 @@ pub fn group_series(dir: &Path, limits: &Limits) -> Result<Vec<Series>> {
 /// Sorts every file below a folder into series, reading headers only. What cannot lie in one volume is apart: a localizer of three
 /// directions is three series. A series in time stays one.
 pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
+    survey_with(dir, |path| Ok(HeaderFacts::of(&DicomFile::read_header(path, limits)?)))
+}
+
+/// What the header of a DICOM file says of its series.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HeaderFacts {
+    /// SeriesInstanceUID of a file with pixels.
+    uid: Option<String>,
+    part: Part,
+    patient: Option<String>,
+    study: Option<String>,
+    modality: Option<Modality>,
+    description: Option<String>,
+    body_part: Option<String>,
+}
+
+impl HeaderFacts {
+    pub(crate) fn of(header: &DicomFile) -> HeaderFacts {
+        let root = header.root();
+        let has_pixels = root.has(tags::PIXEL_DATA) && root.has(tags::ROWS);
+        HeaderFacts {
+            uid: root.text(tags::SERIES_INSTANCE_UID).filter(|_| has_pixels),
+            part: Part::read(&root),
+            patient: root.text(tags::PATIENT_ID),
+            study: root.text(tags::STUDY_INSTANCE_UID),
+            modality: root.text(tags::MODALITY).and_then(|code| dicom::modality(&code)),
+            description: root.text(tags::SERIES_DESCRIPTION),
+            body_part: root.text(tags::BODY_PART_EXAMINED),
+        }
+    }
+}
+
+/// As [`survey_series`], with headers that `header` reads.
+pub(crate) fn survey_with(dir: &Path, header: impl Fn(&Path) -> Result<HeaderFacts>) -> Result<SeriesSurvey> {
     let mut files = Vec::new();
     collect_files(dir, 0, &mut files)?;
     let mut survey = SeriesSurvey::default();
@@ -76,28 +111,26 @@ pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
             survey.other_files.push(path);
             continue;
         }
-        let header = match DicomFile::read_header(&path, limits) {
-            Ok(header) => header,
+        let facts = match header(&path) {
+            Ok(facts) => facts,
             Err(error) => {
                 survey.unreadable.push((path, error));
                 continue;
             }
         };
-        let root = header.root();
-        let uid = root.text(tags::SERIES_INSTANCE_UID).filter(|_| root.has(tags::PIXEL_DATA) && root.has(tags::ROWS));
-        let Some(uid) = uid else {
+        let Some(uid) = facts.uid else {
             survey.without_images.push(path);
             continue;
         };
-        let series = by_part.entry((uid.clone(), Part::read(&root))).or_insert_with(|| Series {
+        let series = by_part.entry((uid.clone(), facts.part)).or_insert_with(|| Series {
             uid,
             part: None,
             files: Vec::new(),
-            patient: root.text(tags::PATIENT_ID),
-            study: root.text(tags::STUDY_INSTANCE_UID),
-            modality: root.text(tags::MODALITY).and_then(|code| dicom::modality(&code)),
-            description: root.text(tags::SERIES_DESCRIPTION),
-            body_part: root.text(tags::BODY_PART_EXAMINED),
+            patient: facts.patient,
+            study: facts.study,
+            modality: facts.modality,
+            description: facts.description,
+            body_part: facts.body_part,
         });
         series.files.push(path);
     }
@@ -111,9 +144,12 @@ pub fn survey_series(dir: &Path, limits: &Limits) -> Result<SeriesSurvey> {
     Ok(survey)
 }
 
-/// Attributes in which all files of one volume agree, with their names.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Part([(&'static str, String); 5]);
+/// What the values of a [`Part`] are.
+const PART_NAMES: [&str; 5] = ["directions", "size", "echo", "b-value", "kind"];
+
+/// Attributes in which all files of one volume agree.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Part([String; 5]);
 
 impl Part {
     fn read(root: &Attributes<'_>) -> Part {
@@ -126,19 +162,13 @@ impl Part {
         let is_mr = root.text(tags::MODALITY).as_deref() == Some("MR");
         let kind = root.text(tags::IMAGE_TYPE).filter(|_| is_mr).unwrap_or_default();
         let kind = kind.split('\\').skip(2).collect::<Vec<_>>().join(" ");
-        Part([
-            ("directions", rounded.join(" ").replace("-0.00", "0.00")),
-            ("size", size),
-            ("echo", echo),
-            ("b-value", b_value),
-            ("kind", kind),
-        ])
+        Part([rounded.join(" ").replace("-0.00", "0.00"), size, echo, b_value, kind])
     }
 
     /// What is not alike in all parts, in words.
     fn differences(&self, parts: &[&Part]) -> String {
         let differs = |index: &usize| parts.iter().any(|part| part.0[*index] != self.0[*index]);
-        let named = |index: usize| format!("{} {}", self.0[index].0, self.0[index].1);
+        let named = |index: usize| format!("{} {}", PART_NAMES[index], self.0[index]);
         (0..self.0.len()).filter(differs).map(named).collect::<Vec<_>>().join(", ")
     }
 }
@@ -165,16 +195,70 @@ fn collect_files(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(
 /// Refused: files of different series, size, orientation or spacing; missing slices; colour. A time series gives its
 /// first volume, with a note; of files that repeat another one is used, with a note. The hash covers all files, whatever their order.
 pub fn read_series(files: &[PathBuf], limits: &Limits) -> Result<Scan> {
+    read_series_from(files, limits, limits)
+}
+
+/// Gives the files of a series one by one: read in this process, or in another.
+pub(crate) trait SliceSource {
+    /// What must be known of a file before its pixels are decoded.
+    fn head(&self, path: &Path) -> Result<Slice>;
+    /// Its pixels.
+    fn pixels(&self, path: &Path) -> Result<SlicePixels>;
+    /// The file as [`read`](crate::read) gives it.
+    fn whole(&self, path: &Path) -> Result<Scan>;
+}
+
+/// The pixels of one file of a series, and what its header says.
+pub(crate) struct SlicePixels {
+    /// A scan without content.
+    pub(crate) scan: Scan,
+    /// Rescaled, row by row.
+    pub(crate) values: Vec<f32>,
+    /// Values that mark what was not imaged.
+    pub(crate) padding: Option<WindowRef>,
+}
+
+impl SlicePixels {
+    pub(crate) fn of(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<SlicePixels> {
+        let file = DicomFile::from_bytes(path, bytes, limits)?;
+        let frames = Frames::open(&file, limits)?;
+        let mut values = frames.grey(0)?;
+        let rescale = Rescale::read(&file, &frames.layout, 0)?;
+        rescale.apply(&mut values);
+        let padding = grey::padding(&file.root(), &frames.layout, &rescale);
+        Ok(SlicePixels { scan: dicom::identified(&file.root()), values, padding })
+    }
+}
+
+/// In this process.
+impl SliceSource for Limits {
+    fn head(&self, path: &Path) -> Result<Slice> {
+        self.check_file(path)?;
+        Slice::of(path, std::fs::read(path).map_err(|source| Error::io(path, source))?, self)
+    }
+
+    fn pixels(&self, path: &Path) -> Result<SlicePixels> {
+        self.check_file(path)?;
+        SlicePixels::of(path, std::fs::read(path).map_err(|source| Error::io(path, source))?, self)
+    }
+
+    fn whole(&self, path: &Path) -> Result<Scan> {
+        dicom::read(path, self)
+    }
+}
+
+/// As [`read_series`], with files that `source` gives.
+pub(crate) fn read_series_from(files: &[PathBuf], limits: &Limits, source: &impl SliceSource) -> Result<Scan> {
     if files.is_empty() {
         return Err(Error::malformed(Path::new("series"), "files", "no file was given"));
     }
-    let mut slices = files.iter().map(|path| Slice::read(path, limits)).collect::<Result<Vec<_>>>()?;
+    let mut slices = files.iter().map(|path| source.head(path)).collect::<Result<Vec<_>>>()?;
     // A series in time: the earliest comes first, and among equals the path decides.
     slices.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| a.path.cmp(&b.path)));
     check_same(&slices)?;
     let sha256 = sha256_of_hashes(slices.iter().map(|slice| slice.sha256.clone()).collect());
     if slices[0].is_volume {
-        let mut scan = dicom::read(&slices[0].path, limits)?;
+        let mut scan = source.whole(&slices[0].path)?;
         if slices.len() > 1 {
             scan.notes.push(format!("{} files, each a volume (time), the first is used", slices.len()));
             scan.sha256 = sha256;
@@ -184,7 +268,7 @@ pub fn read_series(files: &[PathBuf], limits: &Limits) -> Result<Scan> {
     let mut notes = Vec::new();
     drop_copies(&mut slices, &mut notes);
     let stack = arrange(&slices, &mut notes)?;
-    Ok(Scan { sha256, ..read_stack(&slices, &stack, notes, limits)? })
+    Ok(Scan { sha256, ..read_stack(&slices, &stack, notes, limits, source)? })
 }
 
 /// Leaves out files that repeat another of the series: the same bytes, or the same SOPInstanceUID at the same place and time.
@@ -205,7 +289,13 @@ fn drop_copies(slices: &mut Vec<Slice>, notes: &mut Vec<String>) {
 }
 
 /// Decodes the slices of a stack.
-fn read_stack(slices: &[Slice], stack: &Stack, mut notes: Vec<String>, limits: &Limits) -> Result<Scan> {
+fn read_stack(
+    slices: &[Slice],
+    stack: &Stack,
+    mut notes: Vec<String>,
+    limits: &Limits,
+    source: &impl SliceSource,
+) -> Result<Scan> {
     let Slice { path: first, layout, .. } = &slices[0];
     let dims = [usize::from(layout.columns), usize::from(layout.rows), stack.order.len()];
     let count = limits.check_voxels(first, dims)?;
@@ -213,14 +303,13 @@ fn read_stack(slices: &[Slice], stack: &Stack, mut notes: Vec<String>, limits: &
     let mut scan = None;
     let mut padding = None;
     for index in &stack.order {
-        let file = DicomFile::read(&slices[*index].path, limits)?;
-        let frames = Frames::open(&file, limits)?;
-        let mut slice = frames.grey(0)?;
-        let rescale = Rescale::read(&file, &frames.layout, 0)?;
-        rescale.apply(&mut slice);
-        values.extend(slice);
-        padding = padding.or_else(|| grey::padding(&file.root(), &frames.layout, &rescale));
-        scan.get_or_insert_with(|| dicom::identified(&file.root()));
+        let slice = source.pixels(&slices[*index].path)?;
+        if values.len() + slice.values.len() > count {
+            return Err(Error::decode(&slices[*index].path, "the file changed while it was read"));
+        }
+        values.extend(slice.values);
+        padding = padding.or(slice.padding);
+        scan.get_or_insert(slice.scan);
     }
     if values.len() != count {
         return Err(Error::decode(first, "a file of the series changed while it was read"));
@@ -235,8 +324,11 @@ fn read_stack(slices: &[Slice], stack: &Stack, mut notes: Vec<String>, limits: &
 }
 
 /// What must be known of a file before its pixels are decoded.
-struct Slice {
-    path: PathBuf,
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Slice {
+    /// Not sent between processes: each knows it.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
     sha256: String,
     series: Option<String>,
     instance: Option<String>,
@@ -249,9 +341,7 @@ struct Slice {
 }
 
 impl Slice {
-    fn read(path: &Path, limits: &Limits) -> Result<Slice> {
-        limits.check_file(path)?;
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    pub(crate) fn of(path: &Path, bytes: Vec<u8>, limits: &Limits) -> Result<Slice> {
         let sha256 = sha256_bytes(&bytes);
         let file = DicomFile::from_bytes(path, bytes, limits)?;
         let root = file.root();

@@ -3,12 +3,13 @@
 use crate::data_set;
 use crate::error::{Error, Result};
 use flate2::read::GzDecoder;
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// A format that [`read`](crate::read) understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FileKind {
     /// DICOM part 10, or a bare data set.
     Dicom,
@@ -53,7 +54,7 @@ impl FileKind {
 }
 
 /// Bytes looked at: the NIfTI magic ends at 348, DICOM needs 132 and a few elements.
-const HEAD_BYTES: u64 = 1024;
+pub(crate) const HEAD_BYTES: u64 = 1024;
 
 /// The kind of image in a file; `None` when it is not an image (an empty file included).
 pub fn sniff(path: &Path) -> Result<Option<FileKind>> {
@@ -61,6 +62,11 @@ pub fn sniff(path: &Path) -> Result<Option<FileKind>> {
     let mut head = Vec::with_capacity(HEAD_BYTES as usize);
     file.take(HEAD_BYTES).read_to_end(&mut head).map_err(|source| Error::io(path, source))?;
     Ok(kind_of(&head))
+}
+
+/// The kind of image that all bytes of a file are: what [`sniff`] says of it.
+pub(crate) fn kind_of_file(bytes: &[u8]) -> Option<FileKind> {
+    kind_of(&bytes[..bytes.len().min(HEAD_BYTES as usize)])
 }
 
 /// The kind of image that bytes begin like.

@@ -4,6 +4,7 @@
 use crate::data_set::Attributes;
 use crate::orient::Affine;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 
 /// Slices nearer than this lie at the same place, in mm: headers are rounded.
 const SAME_PLACE_MM: f64 = 1e-2;
@@ -13,7 +14,7 @@ const LEAST_TILT: f64 = 0.1;
 const SAME_DIRECTION: f64 = 1e-3;
 
 /// Where one slice lies, in the DICOM patient system (x to the left, y to the back, z to the head), in mm.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SliceGeometry {
     /// Centre of the first pixel.
     pub(crate) position: [f64; 3],

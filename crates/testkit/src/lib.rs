@@ -7,12 +7,14 @@ mod dicom_file;
 mod error;
 pub mod fake_endpoint;
 pub mod hostile;
+mod mutate;
 mod nifti_file;
 mod picture_file;
 pub mod scans;
 
 pub use dicom_file::{DicomImage, write_dicom};
 pub use error::{Error, Result};
+pub use mutate::mutant;
 pub use nifti_file::{NiftiImage, NiftiVoxels, nifti_bytes, write_nifti};
 pub use picture_file::{write_grey_png, write_grey16_png, write_rgb_png};
 pub use scans::{FolderSummary, ScanSet, ScanSetSummary, write_quickstart_data};

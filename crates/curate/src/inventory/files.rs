@@ -2,7 +2,7 @@
 
 use super::{FileNote, FormatCount, PictureSizes, SeriesFacts, VolumeSizes};
 use crate::{Error, Result};
-use gmai_imaging::{Content, FileKind, Limits, Series, read, sha256_file, sniff, survey_series};
+use gmai_imaging::{Content, Decoder, FileKind, Series, sha256_file, sniff};
 use gmai_schema::{Progress, Rgb8};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,7 +91,7 @@ const BATCH: usize = 64;
 /// Walks the folder and looks at every file; the result is sorted by path.
 pub(super) fn examine_all(
     dir: &Path,
-    limits: &Limits,
+    decoder: &Decoder,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<FileFacts>> {
     let mut paths = Vec::new();
@@ -107,7 +107,7 @@ pub(super) fn examine_all(
     paths.sort();
     let mut files = Vec::with_capacity(paths.len());
     for batch in paths.chunks(BATCH) {
-        files.par_extend(batch.par_iter().map(|path| examine(dir, path, limits)));
+        files.par_extend(batch.par_iter().map(|path| examine(dir, path, decoder)));
         on_progress(Progress {
             phase: "look at files".to_owned(),
             done: files.len() as u64,
@@ -119,18 +119,18 @@ pub(super) fn examine_all(
     Ok(files)
 }
 
-fn examine(dir: &Path, path: &Path, limits: &Limits) -> FileFacts {
+fn examine(dir: &Path, path: &Path, decoder: &Decoder) -> FileFacts {
     let relative = path.strip_prefix(dir).unwrap_or(path);
     let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     let bytes = std::fs::metadata(path).map(|metadata| metadata.len()).unwrap_or(0);
     let (sha256, holds) = match sha256_file(path) {
-        Ok(sha256) => (sha256, look(path, bytes, limits)),
+        Ok(sha256) => (sha256, look(path, bytes, decoder)),
         Err(error) => (String::new(), Holds::Broken { kind: None, reason: error.to_string() }),
     };
     FileFacts { path: parts.join("/"), bytes, sha256, holds }
 }
 
-fn look(path: &Path, bytes: u64, limits: &Limits) -> Holds {
+fn look(path: &Path, bytes: u64, decoder: &Decoder) -> Holds {
     let kind = match sniff(path) {
         Ok(Some(kind)) => kind,
         Ok(None) => return look_at_text(path, bytes),
@@ -139,7 +139,7 @@ fn look(path: &Path, bytes: u64, limits: &Limits) -> Holds {
     if kind == FileKind::Dicom {
         return Holds::Dicom; // Reports and plans are DICOM without pixels: the survey tells them apart first.
     }
-    match read(path, limits).map(|scan| scan.content) {
+    match decoder.read(path).map(|scan| scan.content) {
         Ok(Content::Picture(picture)) => {
             Holds::Picture { kind, width: picture.width(), height: picture.height(), mask_like: is_mask_like(&picture) }
         }
@@ -227,7 +227,7 @@ impl Survey {
 /// Groups DICOM files into series and decodes each once.
 pub(super) fn dicom_series(
     dir: &Path,
-    limits: &Limits,
+    decoder: &Decoder,
     files: &[FileFacts],
     on_progress: &mut dyn FnMut(Progress),
 ) -> Survey {
@@ -240,7 +240,7 @@ pub(super) fn dicom_series(
         let path = path.strip_prefix(dir).unwrap_or(path);
         path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     };
-    let found = match survey_series(dir, limits) {
+    let found = match decoder.survey_series(dir) {
         Ok(found) => found,
         // Without the survey no series is known; the reason stands in the list and the pictures go on.
         Err(error) => {
@@ -260,7 +260,7 @@ pub(super) fn dicom_series(
     let outside = found
         .without_images
         .par_iter()
-        .map(|path| FileNote { path: relative(path), reason: why_outside(path, limits) });
+        .map(|path| FileNote { path: relative(path), reason: why_outside(path, decoder) });
     let outside = outside.collect();
     let mut series = Vec::new();
     let (mut done, total) = (0, found.series.iter().map(|one| one.files.len() as u64).sum());
@@ -268,7 +268,7 @@ pub(super) fn dicom_series(
         let failed: Vec<FileNote> = one
             .files
             .par_iter()
-            .filter_map(|path| Some(FileNote { path: relative(path), reason: read(path, limits).err()?.to_string() }))
+            .filter_map(|path| Some(FileNote { path: relative(path), reason: decoder.read(path).err()?.to_string() }))
             .collect();
         broken.extend(failed);
         done += one.files.len() as u64;
@@ -280,8 +280,8 @@ pub(super) fn dicom_series(
 }
 
 /// Why a DICOM file is in no series.
-fn why_outside(path: &Path, limits: &Limits) -> String {
-    match read(path, limits) {
+fn why_outside(path: &Path, decoder: &Decoder) -> String {
+    match decoder.read(path) {
         Ok(_) => {
             format!("{}: SeriesInstanceUID is missing; the file can only be used as a single image", path.display())
         }

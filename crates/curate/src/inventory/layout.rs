@@ -5,7 +5,7 @@ use super::draft::{AttributeDraft, SourceDraft};
 use super::files::{FileFacts, Holds, Survey, common_folder, split};
 use super::pairing::{self, Pairs};
 use super::{AnnotationKind, Group, Layout};
-use gmai_imaging::{Limits, read_label_map};
+use gmai_imaging::Decoder;
 use gmai_schema::Form;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +24,7 @@ pub(super) struct Building {
 
 pub(super) struct Builder<'a> {
     dir: &'a Path,
-    limits: &'a Limits,
+    decoder: &'a Decoder,
     pub(super) files: &'a [FileFacts],
     taken: BTreeSet<usize>,
     pub(super) groups: Vec<Building>,
@@ -33,12 +33,12 @@ pub(super) struct Builder<'a> {
 /// Sorts all images into groups.
 pub(super) fn groups(
     dir: &Path,
-    limits: &Limits,
+    decoder: &Decoder,
     files: &[FileFacts],
     survey: &Survey,
     annotations: &[Annotation],
 ) -> Vec<Group> {
-    let mut builder = Builder { dir, limits, files, taken: BTreeSet::new(), groups: Vec::new() };
+    let mut builder = Builder { dir, decoder, files, taken: BTreeSet::new(), groups: Vec::new() };
     builder.dicom(survey);
     builder.coco(annotations);
     builder.per_image(annotations);
@@ -323,7 +323,7 @@ impl Builder<'_> {
             let mut classes: BTreeMap<String, u64> = BTreeMap::new();
             let mut notes = Vec::new();
             for (_, label) in &found.pairs {
-                match read_label_map(&self.dir.join(&self.files[*label].path), self.limits) {
+                match self.decoder.read_label_map(&self.dir.join(&self.files[*label].path)) {
                     Ok(map) => {
                         let present = map.class_sizes().into_keys().filter(|class| *class > 0);
                         present.for_each(|class| *classes.entry(class.to_string()).or_default() += 1);

@@ -29,7 +29,7 @@ pub use page::inventory_html;
 pub use text::inventory_text;
 
 use crate::Result;
-use gmai_imaging::Limits;
+use gmai_imaging::Decoder;
 use gmai_schema::{Form, Modality, Progress};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -299,12 +299,12 @@ pub struct IdentifierRisk {
 /// Looks at every file below `dir`.
 ///
 /// A file that cannot be read is listed, not an error; an error is a folder that cannot be opened.
-pub fn inventory(dir: &Path, limits: &Limits, on_progress: &mut dyn FnMut(Progress)) -> Result<Inventory> {
-    let files = files::examine_all(dir, limits, on_progress)?;
-    let survey = files::dicom_series(dir, limits, &files, on_progress);
+pub fn inventory(dir: &Path, decoder: &Decoder, on_progress: &mut dyn FnMut(Progress)) -> Result<Inventory> {
+    let files = files::examine_all(dir, decoder, on_progress)?;
+    let survey = files::dicom_series(dir, decoder, &files, on_progress);
     let annotations = annotations::find(dir, &files, on_progress);
-    let mut groups = layout::groups(dir, limits, &files, &survey, &annotations);
-    page::draw_thumbnails(dir, limits, &mut groups, on_progress);
+    let mut groups = layout::groups(dir, decoder, &files, &survey, &annotations);
+    page::draw_thumbnails(dir, decoder, &mut groups, on_progress);
     let draft_config = draft::config(dir, &groups);
     Ok(Inventory {
         root: dir.display().to_string(),

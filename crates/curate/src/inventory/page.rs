@@ -4,7 +4,7 @@ use super::text::{bytes, classes, folder_name, pair_forms};
 use super::{Group, Inventory};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gmai_imaging::{Limits, display};
+use gmai_imaging::Decoder;
 use gmai_schema::{Progress, Rgb8};
 use image::imageops::FilterType;
 use image::{ImageFormat, RgbImage};
@@ -28,7 +28,7 @@ img{margin:.4em .4em 0 0;border-radius:4px;background:#000}.note{color:#8a4b00}p
 /// Draws the samples of every group; those that cannot be drawn are left out.
 pub(super) fn draw_thumbnails(
     dir: &Path,
-    limits: &Limits,
+    decoder: &Decoder,
     groups: &mut [Group],
     on_progress: &mut dyn FnMut(Progress),
 ) {
@@ -37,7 +37,7 @@ pub(super) fn draw_thumbnails(
         group.thumbnails = group
             .samples
             .par_iter()
-            .filter_map(|path| thumbnail(&display(&dir.join(path), None, limits).ok()?))
+            .filter_map(|path| thumbnail(&decoder.display(&dir.join(path), None).ok()?))
             .collect();
         let done = done as u64 + 1;
         on_progress(Progress { phase: "draw samples".to_owned(), done, total, note: String::new() });

@@ -41,7 +41,7 @@ impl Tree {
     }
 
     fn inventory(&self) -> Inventory {
-        let inventory = inventory(self.0.path(), &Limits::default(), &mut |_| {}).unwrap();
+        let inventory = inventory(self.0.path(), &Decoder::default(), &mut |_| {}).unwrap();
         self.draft_is_accepted(&inventory);
         inventory
     }
@@ -251,7 +251,7 @@ fn names_from_outside_do_not_become_markup() {
 fn a_missing_folder_is_an_error_and_an_empty_one_is_not() {
     let tree = Tree::new();
     let missing = tree.0.path().join("missing");
-    let error = inventory(&missing, &Limits::default(), &mut |_| {}).unwrap_err();
+    let error = inventory(&missing, &Decoder::default(), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("missing"));
     let empty = tree.inventory();
     assert_eq!((empty.num_files, empty.groups.len()), (0, 0));
@@ -274,7 +274,7 @@ fn the_quickstart_data_are_understood() {
     ] {
         assert!(layouts.contains(&layout), "{layout:?} is not among {layouts:?}");
     }
-    let again = inventory(tree.0.path(), &Limits::default(), &mut |_| {}).unwrap();
+    let again = inventory(tree.0.path(), &Decoder::default(), &mut |_| {}).unwrap();
     assert_eq!(found, again);
 }
 
@@ -291,7 +291,7 @@ fn real_data_are_read_without_losing_an_image() {
     sets.sort();
     let mut usable = 0;
     for set in sets {
-        let found = inventory(&set, &Limits::default(), &mut |_| {}).unwrap();
+        let found = inventory(&set, &Decoder::default(), &mut |_| {}).unwrap();
         println!("{}", inventory_text(&found));
         usable += usize::from(found.groups.iter().any(|group| !group.forms.is_empty()));
         let tree = Tree::new();

@@ -73,7 +73,7 @@ impl Objects {
             None => Ok(Vec::new()),
         };
         for file in listed(&kind.segmentations)? {
-            let read = Segmentation::read(&folder.inputs.path(&file), folder.limits);
+            let read = Segmentation::read(&folder.inputs.path(&file), folder.decoder.limits());
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 objects.uids.extend(read.uid.clone().map(|uid| (uid, file.clone())));
                 let names = read.segments.iter().map(|segment| segment.label.clone()).collect();
@@ -84,7 +84,7 @@ impl Objects {
             }
         }
         for file in listed(&kind.structures)? {
-            let read = StructureSet::read(&folder.inputs.path(&file), folder.limits);
+            let read = StructureSet::read(&folder.inputs.path(&file), folder.decoder.limits());
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 let names = read.rois.iter().map(|roi| roi.name.clone()).collect();
                 let marks = DicomMarks { file, kind: ObjectKind::Structures, names };
@@ -92,7 +92,7 @@ impl Objects {
             }
         }
         for file in listed(&kind.measurements)? {
-            let read = gmai_imaging::read_measurements(&folder.inputs.path(&file), folder.limits);
+            let read = gmai_imaging::read_measurements(&folder.inputs.path(&file), folder.decoder.limits());
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 objects.reports.push((file, read));
             }

@@ -14,8 +14,8 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
     let mut matching = folder.matching(&kind.files)?;
     let objects = Objects::read(folder, kind, ledger)?;
     matching.retain(|file, _| !objects.files.contains(file));
-    let survey = gmai_imaging::survey_series(folder.inputs.root(), folder.limits)
-        .map_err(|error| folder.config_error("root", error.to_string()))?;
+    let survey = folder.decoder.survey_series(folder.inputs.root());
+    let survey = survey.map_err(|error| folder.config_error("root", error.to_string()))?;
     let name_of = |path: &Path| -> Option<String> {
         let relative = path.strip_prefix(folder.inputs.root()).ok()?.to_str()?;
         let name = relative.replace(std::path::MAIN_SEPARATOR, "/");
@@ -55,7 +55,7 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
         // Headers are read a second time only where something refers to them; an unreadable file is told when pixels are read.
         let instances = match objects.files.is_empty() {
             true => Vec::new(),
-            false => gmai_imaging::instances(&paths, folder.limits).unwrap_or_default(),
+            false => gmai_imaging::instances(&paths, folder.decoder.limits()).unwrap_or_default(),
         };
         found.push((Item::new(first, ImageFiles::Series(files), fields), SeriesKey { uid, instances }));
     }
@@ -108,7 +108,7 @@ fn series_by_folder(folder: &Folder, names: Vec<String>, ledger: &mut Ledger) ->
     let mut by_folder: BTreeMap<String, Series> = BTreeMap::new();
     for name in names {
         let path = folder.inputs.path(&name);
-        match gmai_imaging::read(&path, folder.limits) {
+        match folder.decoder.read(&path) {
             Err(gmai_imaging::Error::MissingAttribute { .. }) => {
                 ledger.found(Of::Images, 1);
                 ledger.skip(Of::Images, "a DICOM file without pixels", 1);

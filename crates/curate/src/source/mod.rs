@@ -31,7 +31,7 @@ use crate::ledger::{Defect, Ledger, Of};
 use crate::pattern::Pattern;
 use crate::table::RowId;
 use crate::{Error, Result};
-use gmai_imaging::Limits;
+use gmai_imaging::Decoder;
 use gmai_schema::{Dialogue, Measurement, QuestionAnswer, RleMask};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -229,7 +229,7 @@ impl Item {
 pub(crate) struct Folder<'a> {
     pub(crate) source: &'a Source,
     pub(crate) inputs: &'a Inputs,
-    pub(crate) limits: &'a Limits,
+    pub(crate) decoder: &'a Decoder,
     /// The config file, for messages.
     pub(crate) config: &'a Path,
 }

@@ -56,7 +56,8 @@ fn the_open_sets_are_curated_and_every_input_is_accounted_for() {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("curate/open_data");
     let _ = std::fs::remove_dir_all(&out);
     let variables = BTreeMap::from([("GMAI_SHARED".to_string(), shared.display().to_string())]);
-    let job = Job { config_path: config_path(), config_text, variables, out: out.clone() };
+    let decoder = gmai_imaging::Decoder::default();
+    let job = Job { config_path: config_path(), config_text, variables, out: out.clone(), decoder };
     let summary = run(&job, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let made = Made::read(&out, summary); // Checks sums, splits and ids.
     for source in &made.summary.manifest.sources {

@@ -58,6 +58,7 @@ impl World {
             config_text: format!("[dataset]\nname = \"made-up\"\nseed = 3\n{sources}"),
             variables: BTreeMap::from([("DATA".to_string(), self.folder.join("data").display().to_string())]),
             out: self.folder.join("out"),
+            decoder: gmai_imaging::Decoder::default(),
         }
     }
 

@@ -4,8 +4,9 @@ use crate::{assert_none, workspace};
 use std::collections::BTreeMap;
 
 /// What each crate may be built from, among our own. A new arrow is its own commit and a dated line in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("schema", &[]),
+    ("archive", &[]),
     ("jpeg", &[]),
     ("imaging", &["schema", "jpeg"]),
     ("shard", &["schema", "jpeg"]),
@@ -21,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
         "cli",
         &[
             "schema",
+            "archive",
             "imaging",
             "shard",
             "curate",
