@@ -6,7 +6,7 @@
 //! inputs.rs          the files of a source and their hashes; sheet.rs and table.rs, tables whatever they are written in
 //! source/<kind>.rs   one reader per kind of dataset: files and annotations to items
 //! load.rs            one item to records with pictures; slices.rs, labels.rs, regions.rs and agreement.rs are its steps
-//! picture.rs         what is stored of a picture; metadata.rs takes file metadata out
+//! picture.rs         what is stored of a picture
 //! similarity.rs      which pictures are the same; split.rs, which records stay together and on which side
 //! instruct/          records to conversations
 //! author/            records to conversations by a language model; verify/, is what it wrote true to the annotation
@@ -32,7 +32,6 @@ mod inputs;
 mod labels;
 mod ledger;
 mod load;
-mod metadata;
 mod picture;
 mod regions;
 mod run;

@@ -1,6 +1,5 @@
 //! What a shard stores of a picture: the file as it is where that is safe, else a PNG, made smaller when it is large.
 
-use crate::metadata;
 use gmai_imaging::FileKind;
 use gmai_schema::Rgb8;
 use gmai_shard::{EncodedImage, encode_png};
@@ -40,8 +39,8 @@ fn bare_file(bytes: &[u8], kind: FileKind) -> Option<EncodedImage> {
         return None;
     }
     match format {
-        ImageFormat::Png => metadata::bare_png(bytes).map(EncodedImage::from_png),
-        _ => metadata::bare_jpeg(bytes).map(EncodedImage::from_jpeg),
+        ImageFormat::Png => gmai_shard::bare_png(bytes).map(EncodedImage::from_png),
+        _ => gmai_shard::bare_jpeg(bytes).map(EncodedImage::from_jpeg),
     }
 }
 

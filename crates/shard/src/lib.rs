@@ -14,6 +14,7 @@ mod columns;
 mod error;
 mod hashing;
 mod manifest;
+mod metadata;
 mod picture;
 mod quarantine;
 mod reader;
@@ -21,6 +22,7 @@ mod writer;
 
 pub use error::Error;
 pub use manifest::{Agreement, Authored, Counts, Manifest, SCHEMA_VERSION, ShardFile, SourceSummary, Tally};
+pub use metadata::{bare_jpeg, bare_png};
 pub use picture::{EncodedImage, encode_png};
 pub use quarantine::Quarantined;
 pub use reader::{Reader, Sample, Samples};

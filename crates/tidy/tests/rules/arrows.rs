@@ -4,13 +4,15 @@ use crate::{assert_none, workspace};
 use std::collections::BTreeMap;
 
 /// What each crate may be built from, among our own. A new arrow is its own commit and a dated line in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("schema", &[]),
     ("archive", &[]),
     ("jpeg", &[]),
     ("imaging", &["schema", "jpeg"]),
     ("shard", &["schema", "jpeg"]),
     ("curate", &["schema", "imaging", "shard"]),
+    ("exchange", &["schema", "shard"]),
+    ("quality", &["schema", "imaging", "shard"]),
     ("processor", &["schema"]),
     ("model", &[]),
     ("train", &["schema", "shard", "processor", "model"]),
@@ -26,6 +28,8 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "imaging",
             "shard",
             "curate",
+            "exchange",
+            "quality",
             "processor",
             "model",
             "train",

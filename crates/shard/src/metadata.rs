@@ -3,7 +3,7 @@
 //! File metadata may name patients, places and devices. Pixels decode to the same values with and without it.
 
 /// A PNG file with its critical chunks only (PNG specification, 5.4); `None` when the chunks cannot be followed.
-pub(crate) fn bare_png(bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn bare_png(bytes: &[u8]) -> Option<Vec<u8>> {
     const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
     let mut rest = bytes.strip_prefix(SIGNATURE)?;
     let mut bare = SIGNATURE.to_vec();
@@ -24,7 +24,7 @@ pub(crate) fn bare_png(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// A JPEG file without application segments other than JFIF and Adobe, which decoders need, and without comments;
 /// `None` when the segments cannot be followed to the end marker.
-pub(crate) fn bare_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn bare_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     const START_OF_IMAGE: &[u8] = &[0xff, 0xd8];
     let mut rest = bytes.strip_prefix(START_OF_IMAGE)?;
     let mut bare = START_OF_IMAGE.to_vec();
