@@ -1,5 +1,6 @@
 //! The command line: every command with its options, its help and an example.
 
+use crate::dataset::args::DatasetCommand;
 use crate::decoding::{DecodingArguments, WORKER_COMMAND};
 use crate::generation::GenerationArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -30,7 +31,7 @@ pub enum Command {
     Inventory(InventoryArguments),
     /// Turn annotated datasets into image-text pairs.
     Curate(CurateArguments),
-    /// Check, count or look at a dataset folder that `gmai curate` made.
+    /// Check, count, look at or review a dataset folder; export it to other formats, import them.
     #[command(subcommand)]
     Dataset(DatasetCommand),
     /// Train a model as a recipe says.
@@ -105,51 +106,12 @@ pub struct CurateArguments {
     /// File of every call to the endpoint of [author] and its reply; what stands there is not asked again. Default: author.jsonl in DIR.
     #[arg(long, value_name = "FILE")]
     pub author_ledger: Option<PathBuf>,
+    /// Refuse sources whose licence forbids this use: non-commercial, redistributable, commercial, or a TOML file.
+    #[arg(long, value_name = "POLICY")]
+    pub licence_policy: Option<String>,
     /// Where images are decoded.
     #[command(flatten)]
     pub decoding: DecodingArguments,
-}
-
-/// Commands on a dataset folder.
-#[derive(Debug, Subcommand)]
-pub enum DatasetCommand {
-    /// Verify every shard against the manifest, and every row.
-    #[command(after_help = "Example:\n  gmai dataset check out/open-data")]
-    Check {
-        /// The dataset folder.
-        folder: PathBuf,
-    },
-    /// Count rows by split, source, form, language, task and modality.
-    #[command(after_help = "Example:\n  gmai dataset stats out/open-data --json")]
-    Stats {
-        /// The dataset folder.
-        folder: PathBuf,
-    },
-    /// Show conversations, and write their pictures.
-    Sample(SampleArguments),
-}
-
-/// Arguments of `gmai dataset sample`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  gmai dataset sample out/open-data --source busi --count 3 --out out/samples")]
-pub struct SampleArguments {
-    /// The dataset folder.
-    pub folder: PathBuf,
-    /// Which part to take from.
-    #[arg(long, default_value = "train")]
-    pub split: SplitName,
-    /// Only this source.
-    #[arg(long, value_name = "NAME")]
-    pub source: Option<String>,
-    /// Only this form, e.g. multiple_choice.
-    #[arg(long, value_name = "FORM")]
-    pub form: Option<String>,
-    /// How many, spread evenly over what matches.
-    #[arg(long, default_value_t = 6)]
-    pub count: usize,
-    /// Folder for the pictures; none are written without it.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
 }
 
 /// A part of a dataset, as typed.

@@ -2,13 +2,13 @@
 
 use crate::args::CurateArguments;
 use crate::author;
-use crate::dataset::stats_lines;
+use crate::dataset::{licence, stats_lines};
 use crate::environment;
 use crate::output::Output;
 use crate::overrides;
 use crate::progress::Bars;
 use anyhow::{Context, Result};
-use gmai_curate::{Job, Outcome, Summary};
+use gmai_curate::{Config, Job, Outcome, Summary};
 use gmai_imaging::Decoder;
 use gmai_shard::Manifest;
 use std::path::Path;
@@ -17,12 +17,20 @@ use std::path::Path;
 pub fn run(arguments: &CurateArguments, output: Output) -> Result<()> {
     let decoder = arguments.decoding.decoder()?;
     let job = job(&arguments.config, &arguments.out, &arguments.overrides, decoder)?;
+    demand_licences(&job, arguments.licence_policy.as_deref())?;
     if arguments.author_dry_run {
         return author::dry_run(&job, output);
     }
     let manifest = carry_out(&job, arguments.author_ledger.as_deref(), output)?;
     output.line(format!("next: gmai dataset sample {} --out out/samples", arguments.out.display()))?;
     output.document(&manifest)
+}
+
+/// Judges the licences that the config states, before anything is read.
+fn demand_licences(job: &Job, policy: Option<&str>) -> Result<()> {
+    let Some(policy) = policy else { return Ok(()) };
+    let config = Config::parse(&job.config_path, &job.config_text)?;
+    licence::demand(Some(policy), config.sources.iter().map(|source| (source.name.as_str(), source.licence.as_str())))
 }
 
 /// Makes the dataset and shows what came of it.

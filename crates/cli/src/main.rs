@@ -5,7 +5,7 @@
 //! output.rs     results for people or as JSON                  progress.rs     bars and plain progress lines
 //! overrides.rs  --set key=value                                 decoding.rs     where files from outside are decoded
 //! unpacked.rs   archives in a folder                            picture.rs       an image file -> the picture a model sees
-//! <command>.rs  one file per command
+//! <command>.rs  one file per command; dataset/ has its subcommands
 //! ```
 
 mod ablation;

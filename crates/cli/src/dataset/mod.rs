@@ -1,125 +1,32 @@
-//! `gmai dataset check|stats|sample`: a dataset folder as it lies on disk.
+//! `gmai dataset ...`: a dataset folder as it lies on disk. Every subcommand but `sample` has a file of its own.
 
-use crate::args::{DatasetCommand, SampleArguments};
+pub mod args;
+mod check;
+mod exchange;
+pub mod licence;
+mod review;
+mod stats;
+
 use crate::doctor::size;
 use crate::output::Output;
-use crate::progress::Bars;
 use anyhow::{Context, Result, bail};
-use gmai_schema::conversation::IMAGE_MARKER;
-use gmai_schema::{Conversation, Form, Progress, Split};
+use args::{DatasetCommand, SampleArguments};
+use gmai_schema::{Conversation, Form};
 use gmai_shard::{Manifest, Reader, Sample, Tally};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-
-/// Defects that are listed; the rest is counted.
-const MAX_LISTED_DEFECTS: usize = 20;
 
 /// Runs the command.
 pub fn run(command: &DatasetCommand, output: Output) -> Result<()> {
     match command {
-        DatasetCommand::Check { folder } => check(folder, output),
-        DatasetCommand::Stats { folder } => stats(folder, output),
+        DatasetCommand::Check(arguments) => check::run(arguments, output),
+        DatasetCommand::Stats(arguments) => stats::run(arguments, output),
+        DatasetCommand::Review(arguments) => review::run(arguments, output),
+        DatasetCommand::Export(arguments) => exchange::export(arguments, output),
+        DatasetCommand::Import(arguments) => exchange::import(arguments, output),
         DatasetCommand::Sample(arguments) => sample(arguments, output),
     }
-}
-
-/// What a check found.
-#[derive(Debug, Default, Serialize)]
-struct Check {
-    rows: u64,
-    pictures: usize,
-    patients: usize,
-    num_defects: u64,
-    defects: Vec<String>,
-}
-
-/// What a check remembers from row to row.
-#[derive(Default)]
-struct Seen {
-    ids: BTreeSet<String>,
-    pictures: BTreeSet<String>,
-    split_of_patient: BTreeMap<String, Split>,
-}
-
-fn check(folder: &Path, output: Output) -> Result<()> {
-    let reader = Reader::open(folder)?;
-    reader.verify()?;
-    let total = Split::ALL.iter().map(|split| reader.manifest().num_rows(*split)).sum();
-    let (mut check, mut seen, mut bars) = (Check::default(), Seen::default(), Bars::default());
-    for split in Split::ALL {
-        for sample in reader.samples(split) {
-            for defect in defects(&sample?, split, &mut seen) {
-                check.num_defects += 1;
-                if check.defects.len() < MAX_LISTED_DEFECTS {
-                    check.defects.push(defect);
-                }
-            }
-            check.rows += 1;
-            bars.show(Progress { phase: "check rows".to_string(), done: check.rows, total, note: String::new() });
-        }
-    }
-    drop(bars);
-    check.pictures = seen.pictures.len();
-    check.patients = seen.split_of_patient.len();
-    if check.rows != total {
-        check.num_defects += 1;
-        check.defects.push(format!("manifest.json: counts {total} rows, the shards hold {}", check.rows));
-    }
-    output.document(&check)?;
-    for defect in &check.defects {
-        output.line(format!("  {defect}"))?;
-    }
-    if check.num_defects > 0 {
-        bail!("{}: {} defects; make the dataset again with gmai curate", folder.display(), check.num_defects);
-    }
-    output.line(format!(
-        "{}: {} rows, {} pictures, {} patients, every shard as the manifest says",
-        folder.display(),
-        check.rows,
-        check.pictures,
-        check.patients
-    ))?;
-    Ok(())
-}
-
-/// What is wrong with one row.
-fn defects(sample: &Sample, split: Split, seen: &mut Seen) -> Vec<String> {
-    let conversation = &sample.conversation;
-    let mut found = Vec::new();
-    if !seen.ids.insert(conversation.id.clone()) {
-        found.push("id: occurs twice".to_string());
-    }
-    let markers: usize = conversation.turns.iter().map(|turn| turn.value.matches(IMAGE_MARKER).count()).sum();
-    if markers != sample.images.len() {
-        found.push(format!("conversations: {markers} image markers, {} pictures", sample.images.len()));
-    }
-    if conversation.split != split {
-        found.push(format!("split: {} in a shard of {}", conversation.split.key(), split.key()));
-    }
-    let first = *seen.split_of_patient.entry(conversation.patient.clone()).or_insert(split);
-    if first != split {
-        found.push(format!("patient: {} is in {} and in {}", conversation.patient, first.key(), split.key()));
-    }
-    for image in &sample.images {
-        // Rows of one picture share its bytes: decoding it once is enough.
-        if seen.pictures.insert(image.path.clone())
-            && let Err(error) = image.decode()
-        {
-            found.push(format!("images: {error}"));
-        }
-    }
-    found.into_iter().map(|defect| format!("row {}: {defect}", conversation.id)).collect()
-}
-
-fn stats(folder: &Path, output: Output) -> Result<()> {
-    let reader = Reader::open(folder)?;
-    let manifest = reader.manifest();
-    output.document(manifest)?;
-    for line in stats_lines(manifest) {
-        output.line(line)?;
-    }
-    Ok(())
 }
 
 /// The manifest's counts as a page of text.
@@ -140,6 +47,13 @@ pub fn stats_lines(manifest: &Manifest) -> Vec<String> {
         let list: Vec<String> = counts.iter().map(|(key, count)| format!("{key} {count}")).collect();
         lines.push(format!("  {name:9} {}", list.join(", ")));
     }
+    lines.extend(source_lines(manifest));
+    lines
+}
+
+/// What became of every source's images, as a table.
+fn source_lines(manifest: &Manifest) -> Vec<String> {
+    let mut lines = Vec::new();
     let width =
         manifest.sources.iter().map(|source| source.facts.name.chars().count()).max().unwrap_or(0).max("source".len());
     lines.push(format!(
