@@ -88,6 +88,8 @@ pub struct Audit {
     pub groups_of_copies: u64,
     /// Pairs on different sides of the split, by relation.
     pub leaks: BTreeMap<Relation, u64>,
+    /// Those of equal pixels, without slices of volumes: blank slices of strangers are equal, too.
+    pub certain_leaks: u64,
     /// Pairs that say different things about one picture.
     pub contradictions: u64,
     /// Pairs of one patient on one side of the split: follow-ups and repeats. They are counted among the copies, not listed.
@@ -144,6 +146,8 @@ pub fn audit(collection: &Collection, benchmark: Option<&Benchmark>) -> Audit {
         *audit.copies.entry(pair.relation).or_default() += 1;
         if is_leak {
             *audit.leaks.entry(pair.relation).or_default() += 1;
+            let is_certain = pair.relation == Relation::Equal && first.by_look && second.by_look;
+            audit.certain_leaks += u64::from(is_certain);
         }
         audit.contradictions += u64::from(contradicts.is_some());
         if !is_leak && contradicts.is_none() && first.patient.is_some() && first.patient == second.patient {
@@ -263,15 +267,9 @@ fn balance(pictures: &[Pictured]) -> Vec<Balance> {
 }
 
 impl Audit {
-    /// Pairs on different sides of the split whose pixels are equal or nearly so: nobody can take them for different pictures.
-    pub fn certain_leaks(&self) -> u64 {
-        [Relation::Equal, Relation::Near].iter().filter_map(|relation| self.leaks.get(relation)).sum()
-    }
-
-    /// Pictures that a benchmark has, with equal or nearly equal pixels.
+    /// Pictures that a benchmark has with equal pixels.
     pub fn certain_hits(&self) -> u64 {
-        let certain = |hit: &&BenchmarkHit| matches!(hit.relation, Relation::Equal | Relation::Near);
-        self.in_benchmark.iter().filter(certain).count() as u64
+        self.in_benchmark.iter().filter(|hit| hit.relation == Relation::Equal).count() as u64
     }
 
     /// What was found, as lines for people.

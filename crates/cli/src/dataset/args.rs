@@ -24,7 +24,7 @@ pub enum DatasetCommand {
 /// Arguments of `gmai dataset check`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  gmai dataset check out/open-data\n  gmai dataset check out/open-data --against benchmarks/OmniMedVQA --sheet out/check.html\n  gmai dataset check pictures/ --sheet out/check.html\n  gmai dataset check out/open-data --licence-policy redistributable\n\nA plain folder of pictures is looked at, too: parent folders stand for labels, folders called train, val or test for the split.\nExit code 1: a damaged dataset; equal or nearly equal pictures across splits or in a benchmark; a refused licence."
+    after_help = "Examples:\n  gmai dataset check out/open-data\n  gmai dataset check out/open-data --against benchmarks/OmniMedVQA --sheet out/check.html\n  gmai dataset check pictures/ --sheet out/check.html\n  gmai dataset check out/open-data --licence-policy redistributable\n\nA plain folder of pictures is looked at, too: parent folders stand for labels, folders called train, val or test for the split.\nExit code 1: a damaged dataset; equal pictures across splits or in a benchmark; a refused licence. With --strict, suspects as well."
 )]
 pub struct CheckArguments {
     /// The dataset folder, or a folder of pictures.
@@ -41,7 +41,7 @@ pub struct CheckArguments {
     /// Refuse sources whose licence forbids this use: non-commercial, redistributable, commercial, or a TOML file.
     #[arg(long, value_name = "POLICY")]
     pub licence_policy: Option<String>,
-    /// Fail on contradictions and on recoloured or turned copies across splits or in a benchmark, too.
+    /// Fail on contradictions and on nearly equal, recoloured or turned copies across splits or in a benchmark, too.
     #[arg(long)]
     pub strict: bool,
 }
