@@ -29,6 +29,9 @@ pub enum Command {
     Quickstart(QuickstartArguments),
     /// Say what lies in a folder: formats, modalities, annotations, identifiers at risk, and what can be made of it.
     Inventory(InventoryArguments),
+    /// Take out of files what tells who the patients are, or forget who they were.
+    #[command(subcommand)]
+    Deid(DeidCommand),
     /// Turn annotated datasets into image-text pairs.
     Curate(CurateArguments),
     /// Check, count, look at or review a dataset folder; export it to other formats, import them.
@@ -84,6 +87,103 @@ pub struct InventoryArguments {
     /// Where images are decoded.
     #[command(flatten)]
     pub decoding: DecodingArguments,
+}
+
+/// Commands of de-identification.
+#[derive(Debug, Subcommand)]
+pub enum DeidCommand {
+    /// Write a folder again without identifiers: DICOM headers, other picture files, report texts, burned-in text; with a report of what may remain.
+    Run(DeidRunArguments),
+    /// Write one report text to standard output with tags in place of identifiers.
+    #[command(after_help = "Example:\n  gmai deid text report.txt --key project.key")]
+    Text {
+        /// The text; standard input when absent.
+        file: Option<PathBuf>,
+        /// Key file; made when it does not exist.
+        #[arg(long, value_name = "KEYFILE")]
+        key: PathBuf,
+    },
+    /// Destroy a key file: nothing that was made with it can be led back to a patient any more.
+    #[command(after_help = "Example:\n  gmai deid forget project.key")]
+    Forget {
+        /// The key file.
+        #[arg(value_name = "KEYFILE")]
+        key: PathBuf,
+    },
+}
+
+/// Arguments of `gmai deid run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  gmai deid run hospital/export --out out/clean --key project.key --option retain_modified_dates --option clean_descriptors\n\nThe key file leads back to the patients: keep it apart from the output. Without options all dates, characteristics and texts go."
+)]
+pub struct DeidRunArguments {
+    /// Folder to read.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Folder to make; must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Key file: pseudonyms, new UIDs and date shifts come from it. Made when it does not exist.
+    #[arg(long, value_name = "KEYFILE")]
+    pub key: PathBuf,
+    /// TOML file with `options`, `replacement` and `burned_in`.
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// An option of DICOM PS3.15 E.3, e.g. `retain_modified_dates`. May be given several times.
+    #[arg(long = "option", value_name = "NAME")]
+    pub options: Vec<String>,
+    /// What identifiers in texts are replaced by; the default is tag.
+    #[arg(long, value_name = "STYLE")]
+    pub replacement: Option<ReplacementName>,
+    /// What happens to pictures in which something looks written; the default is quarantine.
+    #[arg(long, value_name = "ACTION")]
+    pub burned_in: Option<BurnedInName>,
+    /// Private list of all input files with what became of them, readable by its owner alone.
+    #[arg(long, value_name = "FILE")]
+    pub worklist: Option<PathBuf>,
+}
+
+/// What identifiers in texts are replaced by, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplacementName {
+    /// `[NAME]`, `[DATE]`.
+    Tag,
+    /// Made-up values of the same kind.
+    Surrogate,
+    /// Underscores.
+    Blank,
+}
+
+impl From<ReplacementName> for gmai_deid::Replacement {
+    fn from(name: ReplacementName) -> gmai_deid::Replacement {
+        match name {
+            ReplacementName::Tag => gmai_deid::Replacement::Tag,
+            ReplacementName::Surrogate => gmai_deid::Replacement::Surrogate,
+            ReplacementName::Blank => gmai_deid::Replacement::Blank,
+        }
+    }
+}
+
+/// What happens to pictures with burned-in text, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BurnedInName {
+    /// They are left out and listed.
+    Quarantine,
+    /// The text is painted over where that is possible, else as quarantine.
+    Blank,
+    /// They are written as they are, and listed.
+    Flag,
+}
+
+impl From<BurnedInName> for gmai_deid::BurnedIn {
+    fn from(name: BurnedInName) -> gmai_deid::BurnedIn {
+        match name {
+            BurnedInName::Quarantine => gmai_deid::BurnedIn::Quarantine,
+            BurnedInName::Blank => gmai_deid::BurnedIn::Blank,
+            BurnedInName::Flag => gmai_deid::BurnedIn::Flag,
+        }
+    }
 }
 
 /// Arguments of `gmai curate`.

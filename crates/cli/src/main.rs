@@ -17,6 +17,7 @@ mod curate;
 mod curves;
 mod dataset;
 mod decoding;
+mod deid;
 mod doctor;
 mod engine;
 mod environment;
@@ -73,6 +74,7 @@ fn carry_out(command: &Command, output: Output) -> anyhow::Result<()> {
     match command {
         Command::Quickstart(arguments) => quickstart::run(arguments, output),
         Command::Inventory(arguments) => inventory::run(arguments, output),
+        Command::Deid(command) => deid::run(command, output),
         Command::Curate(arguments) => curate::run(arguments, output),
         Command::Dataset(command) => dataset::run(command, output),
         Command::Train(arguments) => train::run(arguments, output),

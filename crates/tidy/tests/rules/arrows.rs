@@ -4,7 +4,7 @@ use crate::{assert_none, workspace};
 use std::collections::BTreeMap;
 
 /// What each crate may be built from, among our own. A new arrow is its own commit and a dated line in ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("schema", &[]),
     ("archive", &[]),
     ("jpeg", &[]),
@@ -19,6 +19,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("infer", &["schema", "processor", "model"]),
     ("eval", &["schema", "imaging"]),
     ("convert", &[]),
+    ("deid", &["schema", "imaging"]),
     ("endpoint", &["schema"]),
     (
         "cli",
@@ -37,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "eval",
             "convert",
             "endpoint",
+            "deid",
             "testkit",
         ],
     ),
