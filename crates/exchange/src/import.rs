@@ -177,7 +177,15 @@ fn anew(
         let facts = exported.map_or_else(|| facts_of(source), |exported| Some(exported.facts.clone()))?;
         let kind = exported.map_or_else(|| format!("import:{}", format.key()), |exported| exported.kind.clone());
         let pairs = source.rows.used;
-        Some(SourceSummary { facts, kind, images: source.images.clone(), annotations: source.rows.clone(), pairs })
+        Some(SourceSummary {
+            facts,
+            kind,
+            images: source.images.clone(),
+            annotations: source.rows.clone(),
+            pairs,
+            agreement: exported.and_then(|exported| exported.agreement.clone()),
+            authored: exported.and_then(|exported| exported.authored.clone()),
+        })
     };
     let sources: Vec<SourceSummary> = sources.iter().filter_map(summarise).collect();
     let card = card(&options.name, format, &sources);

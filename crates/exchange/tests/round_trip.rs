@@ -61,7 +61,15 @@ fn source(name: &str, kind: &str, pairs: u64) -> SourceSummary {
         regions_exhaustive: false,
         licence: "CC BY 4.0".into(),
     };
-    SourceSummary { facts, kind: kind.into(), images: Tally::default(), annotations: Tally::default(), pairs }
+    SourceSummary {
+        facts,
+        kind: kind.into(),
+        images: Tally::default(),
+        annotations: Tally::default(),
+        pairs,
+        agreement: None,
+        authored: None,
+    }
 }
 
 /// A dataset of 40 rows.

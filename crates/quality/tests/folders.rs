@@ -65,6 +65,8 @@ fn source(name: &str, licence: &str) -> SourceSummary {
         images: Tally::default(),
         annotations: Tally::default(),
         pairs: 5,
+        agreement: None,
+        authored: None,
     }
 }
 

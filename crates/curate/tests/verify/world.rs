@@ -39,7 +39,13 @@ pub fn open_data(shared: &Path, most: usize) -> Vec<Source> {
     let variables = BTreeMap::from([("GMAI_SHARED".to_string(), shared.display().to_string())]);
     // A folder of its own: tests run side by side.
     let folder = tempfile::tempdir().unwrap();
-    let job = Job { config_path, config_text, variables, out: folder.path().join("records"), decoder: gmai_imaging::Decoder::default() };
+    let job = Job {
+        config_path,
+        config_text,
+        variables,
+        out: folder.path().join("records"),
+        decoder: gmai_imaging::Decoder::default(),
+    };
     let read = records(&job, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let spread = |source: SourceRecords| {
         let step = source.records.len().div_ceil(most).max(1);
