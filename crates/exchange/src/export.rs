@@ -71,8 +71,9 @@ pub fn export(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<ExportSummary> {
     let manifest = reader.manifest();
-    for source in options.sample_ratios.keys().filter(|source| !manifest.counts.source.contains_key(*source)) {
-        let known: Vec<&str> = manifest.counts.source.keys().map(String::as_str).collect();
+    let known = &manifest.counts.source;
+    if let Some(source) = options.sample_ratios.keys().find(|source| !known.contains_key(*source)) {
+        let known: Vec<&str> = known.keys().map(String::as_str).collect();
         let reason = format!("the dataset has no such source; its sources are {}", known.join(", "));
         return Err(Error::bad_file(reader.folder(), format!("sample ratio of `{source}`"), reason));
     }

@@ -216,11 +216,8 @@ fn others_find_what_their_format_promises() {
     assert_eq!(json(list.join("internvl_meta.test.json"))["busi.test"]["repeat_time"], 1.0);
     let published = out(Format::GmaiVl);
     let text = std::fs::read_to_string(published.join("annotations/train_part_001.jsonl")).unwrap();
-    let with_slice = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let row = with_slice
-        .filter(|row| row["image"].as_str().is_some_and(|path| path.starts_with("images/3d/")))
-        .next()
-        .unwrap();
+    let mut rows = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let row = rows.find(|row| row["image"].as_str().is_some_and(|path| path.starts_with("images/3d/"))).unwrap();
     assert!(row["image"].as_str().unwrap().starts_with("images/3d/seg/ct/ct___thorax/images/"), "{}", row["image"]);
     assert!(row["id"].as_str().unwrap().starts_with("3d#seg#ct#ct___thorax#"));
     assert!(row["width"].as_u64().unwrap() >= 8 && published.join("zips/images_chunk_001.zip").is_file());

@@ -58,7 +58,7 @@ impl DicomFile {
     /// Where the value of uncompressed pixels begins and ends, as the file claims it; `None` when they are compressed.
     pub(crate) fn claimed_pixels(&self) -> Option<std::ops::Range<u64>> {
         let element = self.elements.get(&self.pixel_tag())?;
-        element.fragments.is_none().then(|| element.value.start as u64..element.value.end as u64)
+        element.fragments.is_none().then_some(element.value.start as u64..element.value.end as u64)
     }
 
     /// Reads the whole file.

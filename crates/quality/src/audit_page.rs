@@ -44,10 +44,11 @@ pub fn audit_html(name: &str, audit: &Audit, judged: &[Judged], pictures: &BTree
         page += &format!("<div class=\"fact\"><strong>{}</strong>{what}</div>", number(value));
     }
     page += "</section>";
-    let groups: [(&str, &dyn Fn(&&Copies) -> bool); 3] = [
-        ("Copies on different sides of the split", &|pair| pair.is_leak),
-        ("The same picture with different labels", &|pair| !pair.is_leak && pair.contradicts.is_some()),
-        ("Other copies", &|pair| !pair.is_leak && pair.contradicts.is_none()),
+    type Belongs = fn(&Copies) -> bool;
+    let groups: [(&str, Belongs); 3] = [
+        ("Copies on different sides of the split", |pair| pair.is_leak),
+        ("The same picture with different labels", |pair| !pair.is_leak && pair.contradicts.is_some()),
+        ("Other copies", |pair| !pair.is_leak && pair.contradicts.is_none()),
     ];
     for (title, belongs) in groups {
         let pairs: Vec<&Copies> = audit.listed.iter().filter(|pair| belongs(pair)).collect();

@@ -139,9 +139,9 @@ fn frequency_hash(cells: impl Fn(usize, usize) -> f32) -> u64 {
     }
     // Columns first: [LOW + 1] frequencies of each row, then of the columns of those.
     let mut partial = [[0.0_f32; SIDE]; LOW + 1];
-    for y in 0..SIDE {
-        for (frequency, row) in table.iter().enumerate() {
-            partial[frequency][y] = (0..SIDE).map(|x| row[x] * cells(x, y)).sum();
+    for (sums, row) in partial.iter_mut().zip(&table) {
+        for (y, sum) in sums.iter_mut().enumerate() {
+            *sum = (0..SIDE).map(|x| row[x] * cells(x, y)).sum();
         }
     }
     let mut values = [0.0_f32; LOW * LOW];

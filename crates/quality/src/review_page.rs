@@ -12,7 +12,7 @@ use gmai_shard::Sample;
 const SIDE: u32 = 448;
 
 const STYLE: &str = "<style>.sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,24rem),1fr));gap:1rem}\
-.sheet .item img{height:auto;max-height:20rem}.score{display:flex;gap:.4rem;margin:.6rem 0}.score label{flex:1;text-align:center;border:1px solid var(--line);\
+.sheet .item img{height:auto;min-height:14rem;max-height:22rem}.score{display:flex;gap:.4rem;margin:.6rem 0}.score label{flex:1;text-align:center;border:1px solid var(--line);\
 border-radius:6px;background:#fff;cursor:pointer;padding:.35rem 0}.score input{position:absolute;opacity:0}.score label:has(:checked){background:var(--blue);color:#fff;font-weight:700}\
 .score label:has(:focus-visible){outline:2px solid var(--ink)}textarea,#reviewer{width:100%;font:inherit;padding:.35rem .5rem;border:1px solid var(--line);border-radius:6px}\
 #bar{position:sticky;top:0;background:#fff;border-bottom:1px solid var(--line);padding:.6rem 0;display:flex;gap:.8rem;align-items:center;flex-wrap:wrap;z-index:1}\

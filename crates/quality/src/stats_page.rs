@@ -4,7 +4,7 @@ use crate::html::{data_url, escape, head, number, shortened};
 use crate::stats::{Stats, by_size};
 use crate::{Result, figure};
 use gmai_schema::conversation::IMAGE_MARKER;
-use gmai_schema::{Role, Split};
+use gmai_schema::{Department, Language, Modality, Role, Split, Task};
 use gmai_shard::{Reader, Sample};
 use std::collections::BTreeMap;
 
@@ -62,7 +62,8 @@ pub fn stats_html(stats: &Stats, samples: &[Sample]) -> Result<String> {
     );
     page += &facts(stats);
     page += "<h2>What the data are about</h2><div class=\"figures\">";
-    for (title, counts) in stats.distributions().into_iter().filter(|(title, _)| *title != "Source") {
+    for (title, mut counts) in stats.distributions().into_iter().filter(|(title, _)| *title != "Source") {
+        counts.iter_mut().for_each(|(key, _)| *key = word(title, key));
         let svg = match title {
             "Modality" | "Department" | "Clinical task" => {
                 figure::areas(title, &counts)? + &figure::bars(title, &counts)?
@@ -102,6 +103,22 @@ pub fn stats_html(stats: &Stats, samples: &[Sample]) -> Result<String> {
     page += &gallery(samples);
     page += &sources(stats);
     Ok(page + "</body></html>\n")
+}
+
+/// The vocabulary's English name of a key; other keys stay.
+fn word(title: &str, key: &str) -> String {
+    let name = match title {
+        "Modality" => Modality::from_key(key).map(|member| member.name(Language::En)),
+        "Department" => Department::from_key(key).map(|member| member.name(Language::En)),
+        "Clinical task" => Task::from_key(key).map(|member| member.name(Language::En)),
+        "Language" => Language::ALL.iter().find(|member| member.key() == key).map(|member| match member {
+            Language::En => "English",
+            Language::Zh => "Chinese",
+            Language::Ja => "Japanese",
+        }),
+        _ => None,
+    };
+    name.unwrap_or(key).to_string()
 }
 
 fn card(title: &str, svg: &str) -> String {

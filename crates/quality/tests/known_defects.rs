@@ -13,7 +13,7 @@ fn shared(set: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let folder = std::env::var_os("GMAI_SHARED").map_or(beside, PathBuf::from).join("data").join(set);
     if !folder.is_dir() {
-        println!("skipped: no folder {} (set GMAI_SHARED)", folder.display());
+        eprintln!("skipped: no folder {} (set GMAI_SHARED)", folder.display());
         return None;
     }
     Some(folder)

@@ -40,8 +40,14 @@ fn list_of(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", item, false)))
 }
 
+/// What the list of pictures holds. Nothing in it is null, yet everything is declared so: `datasets` takes a column for pictures
+/// only when its field equals the one it would write itself.
+fn image_item() -> Field {
+    Field::new("item", DataType::Struct(image_fields()), true)
+}
+
 fn image_fields() -> Fields {
-    Fields::from(vec![Field::new("bytes", DataType::Binary, false), Field::new("path", DataType::Utf8, false)])
+    Fields::from(vec![Field::new("bytes", DataType::Binary, true), Field::new("path", DataType::Utf8, true)])
 }
 
 fn turn_fields() -> Fields {
@@ -58,12 +64,17 @@ fn label_fields() -> Fields {
 
 /// The Arrow schema of every shard.
 pub(crate) fn schema() -> Arc<Schema> {
+    // pyarrow takes a schema's metadata from the Arrow schema inside the file alone, not from the file's own list beside it.
+    Arc::new(Schema::new_with_metadata(fields(), [("huggingface".to_string(), huggingface_features())].into()))
+}
+
+fn fields() -> Vec<Field> {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let optional_text = |name: &str| Field::new(name, DataType::Utf8, true);
-    Arc::new(Schema::new(vec![
+    vec![
         text("id"),
         text("record"),
-        Field::new(IMAGES, list_of(DataType::Struct(image_fields())), false),
+        Field::new(IMAGES, DataType::List(Arc::new(image_item())), true),
         Field::new("conversations", list_of(DataType::Struct(turn_fields())), false),
         text("source"),
         text("task"),
@@ -79,7 +90,7 @@ pub(crate) fn schema() -> Arc<Schema> {
         optional_text("quiz"),
         text("generator"),
         text("provenance"),
-    ]))
+    ]
 }
 
 /// The `huggingface` metadata: how `datasets` reads each column. A JSON list around one feature is a list of it.
@@ -87,7 +98,7 @@ pub(crate) fn huggingface_features() -> String {
     let text = serde_json::json!({"dtype": "string", "_type": "Value"});
     let number = serde_json::json!({"dtype": "float32", "_type": "Value"});
     let mut features = serde_json::Map::new();
-    for field in schema().fields() {
+    for field in fields() {
         let feature = match field.name().as_str() {
             IMAGES => serde_json::json!([{"_type": "Image"}]),
             "conversations" => serde_json::json!([{"from": text, "value": text}]),
@@ -116,7 +127,8 @@ fn images_column(rows: &[Row]) -> ArrayRef {
     let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values(all.iter().map(|image| &image.bytes)));
     let path: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(|image| &image.path)));
     let items = StructArray::new(image_fields(), vec![bytes, path], None);
-    lists(rows.iter().map(|row| row.images.len()), Arc::new(items))
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.images.len()));
+    Arc::new(ListArray::new(Arc::new(image_item()), offsets, Arc::new(items), None))
 }
 
 /// The name of a speaker on disk (LLaVA's).
@@ -289,8 +301,13 @@ impl<'a> BatchReader<'a> {
     }
 
     fn images(&self, row: usize) -> Result<Vec<EncodedImage>> {
+        let column = self.column(IMAGES)?;
         let items = self.items(row, IMAGES)?;
         let (bytes, path) = (items.as_struct().column(0), items.as_struct().column(1));
+        let nulls = [column.is_null(row), items.null_count() > 0, bytes.null_count() > 0, path.null_count() > 0];
+        if nulls.contains(&true) {
+            return Err(self.bad(row, IMAGES, "a picture, its bytes or its path is null"));
+        }
         let (bytes, path) = (bytes.as_binary::<i32>(), path.as_string::<i32>());
         let image = |index| EncodedImage { bytes: bytes.value(index).to_vec(), path: path.value(index).to_string() };
         Ok((0..items.len()).map(image).collect())

@@ -133,10 +133,7 @@ impl FakeEndpoint {
                 let Ok(stream) = stream else { continue };
                 let shared = accepting.clone();
                 std::thread::spawn(move || {
-                    let now = shared.counts.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-                    shared.counts.most_under_way.fetch_max(now, Ordering::SeqCst);
                     let _ = shared.serve(stream); // A caller that leaves is part of the play.
-                    shared.counts.under_way.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -158,7 +155,7 @@ impl FakeEndpoint {
         self.shared.counts.charged.load(Ordering::SeqCst)
     }
 
-    /// The most requests that were under way at once.
+    /// The most requests that waited for an answer at once.
     pub fn most_under_way(&self) -> u64 {
         self.shared.counts.most_under_way.load(Ordering::SeqCst)
     }
@@ -183,7 +180,15 @@ impl Shared {
             received.repetition = *count;
             *count += 1;
         }
-        let reaction = self.reaction(&received);
+        let now = self.counts.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.counts.most_under_way.fetch_max(now, Ordering::SeqCst);
+        let mut reaction = self.reaction(&received);
+        while let Reaction::Late(wait, then) = reaction {
+            std::thread::sleep(wait);
+            reaction = *then;
+        }
+        // Before the answer goes out: whoever has it may ask again before this thread runs on.
+        self.counts.under_way.fetch_sub(1, Ordering::SeqCst);
         self.react(&mut stream, &received, reaction)
     }
 
@@ -211,10 +216,7 @@ impl Shared {
 
     fn react(&self, stream: &mut TcpStream, received: &Received, reaction: Reaction) -> std::io::Result<()> {
         match reaction {
-            Reaction::Late(wait, then) => {
-                std::thread::sleep(wait);
-                self.react(stream, received, *then)
-            }
+            Reaction::Late(_, then) => self.react(stream, received, *then),
             Reaction::Answer(text) => {
                 self.charge(received, &text);
                 let (kind, body) = whole(received, &text);

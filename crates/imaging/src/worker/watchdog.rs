@@ -18,10 +18,13 @@ struct Shared {
     changed: Condvar,
 }
 
+/// A process, and what is set when it was ended.
+type Watched = (Arc<Mutex<Child>>, Arc<AtomicBool>);
+
 #[derive(Debug, Default)]
 struct State {
     /// By due time, and a number where two are due at once.
-    watched: BTreeMap<(Instant, u64), (Arc<Mutex<Child>>, Arc<AtomicBool>)>,
+    watched: BTreeMap<(Instant, u64), Watched>,
     next_number: u64,
     is_over: bool,
 }
