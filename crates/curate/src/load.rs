@@ -277,7 +277,7 @@ impl Job<'_> {
             return BTreeMap::new();
         }
         let paths: Vec<PathBuf> = files.iter().map(|file| self.inputs.path(file)).collect();
-        let instances = gmai_imaging::instances(&paths, self.decoder.limits()).unwrap_or_default();
+        let instances = self.decoder.instances(&paths).unwrap_or_default();
         let place = |instance: gmai_imaging::Instance| {
             Some((instance.uid, gmai_imaging::slice_of(volume, instance.position?)?))
         };

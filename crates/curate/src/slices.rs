@@ -6,7 +6,7 @@ use crate::kind::{Instances, SliceChoice, SliceRules};
 use crate::ledger::{Defect, Ledger, Of};
 use crate::regions::{Marked, Name, look_up, mask_boxes, without_path};
 use crate::source::{DicomMarks, LabelFile, ObjectKind};
-use gmai_imaging::{Decoder, Geometry, LabelMap, Segmentation, StructureSet, Volume};
+use gmai_imaging::{Decoder, Geometry, LabelMap, Volume};
 use gmai_schema::{Axis, Region, SliceRef};
 use std::collections::BTreeMap;
 
@@ -43,13 +43,13 @@ pub(crate) fn read_objects(
     for object in objects {
         let path = reading.inputs.path(&object.file);
         let result = match object.kind {
-            ObjectKind::Segmentation => Segmentation::read(&path, reading.decoder.limits()).map(|segmentation| {
+            ObjectKind::Segmentation => reading.decoder.read_segmentation(&path).map(|segmentation| {
                 for segment in &segmentation.segments {
-                    let draw = || segmentation.label_map(segment.number, volume).map(Some);
+                    let draw = || reading.decoder.draw_segment(&path, segment.number, volume).map(Some);
                     labelled.draw(volume, (&object.file, &segment.label), draw, (reading, &mut *ledger));
                 }
             }),
-            ObjectKind::Structures => StructureSet::read(&path, reading.decoder.limits()).map(|set| {
+            ObjectKind::Structures => reading.decoder.read_structures(&path).map(|set| {
                 for roi in &set.rois {
                     let draw = || set.draw(roi, volume).map(|drawn| (drawn.num_inside > 0).then_some(drawn.map));
                     labelled.draw(volume, (&object.file, &roi.name), draw, (reading, &mut *ledger));

@@ -6,13 +6,19 @@ use crate::gate::{self, Promised};
 use crate::label::{self, LabelMap};
 use crate::limits::Limits;
 use crate::mask::{self, Mask};
+use crate::measurement_report::{self, MeasurementReport};
+use crate::placement::{self, Instance};
 use crate::raster::DeepGrey;
 use crate::render::render;
+use crate::segmentation::{Segmentation, SegmentationFacts};
 use crate::series::{self, HeaderFacts, SeriesSurvey, Slice, SlicePixels, SliceSource};
+use crate::structure_set::StructureSet;
+use crate::volume::Volume;
 use crate::window::{WindowRule, window};
-use crate::worker::{Answered, Ask, WorkerOptions, Workers};
+use crate::worker::{self, Answered, Ask, WorkerOptions, Workers};
 use crate::{Content, Scan};
 use gmai_schema::{Axis, Rgb8, SliceRef};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -110,6 +116,56 @@ impl Decoder {
         }
     }
 
+    /// What a DICOM segmentation says beside its pixels.
+    pub fn read_segmentation(&self, path: &Path) -> Result<SegmentationFacts> {
+        match &self.workers {
+            None => Ok(Segmentation::read(path, &self.limits)?.facts),
+            Some(workers) => self.document(workers, path, Ask::Segmentation),
+        }
+    }
+
+    /// As [`Segmentation::label_map`].
+    pub fn draw_segment(&self, path: &Path, number: u16, volume: &Volume) -> Result<LabelMap> {
+        let Some(workers) = &self.workers else {
+            return Segmentation::read(path, &self.limits)?.label_map(number, volume);
+        };
+        let voxels = volume.dims.iter().product::<usize>() as u64;
+        let promised = Promised { file_bytes: self.limits.check_file(path)?, voxels, is_alone: true };
+        let Volume { dims, spacing, affine, .. } = *volume;
+        let grid = worker::Grid { dims, spacing, affine };
+        let map = workers.ask(path, Ask::Segment { number, grid }, promised, &self.limits)?.label_map(path)?;
+        if map.dims != dims { Err(worker::another(path)) } else { Ok(LabelMap { spacing, affine, ..map }) }
+    }
+
+    /// As [`StructureSet::read`].
+    pub fn read_structures(&self, path: &Path) -> Result<StructureSet> {
+        match &self.workers {
+            None => StructureSet::read(path, &self.limits),
+            Some(workers) => {
+                let set: StructureSet = self.document(workers, path, Ask::Structures)?;
+                Ok(StructureSet { path: path.into(), ..set })
+            }
+        }
+    }
+
+    /// As [`read_measurements`](crate::read_measurements).
+    pub fn read_measurements(&self, path: &Path) -> Result<MeasurementReport> {
+        match &self.workers {
+            None => measurement_report::read_measurements(path, &self.limits),
+            Some(workers) => self.document(workers, path, Ask::Measurements),
+        }
+    }
+
+    /// As [`instances`](crate::instances).
+    pub fn instances(&self, files: &[PathBuf]) -> Result<Vec<Instance>> {
+        let Some(workers) = &self.workers else { return placement::instances(files, &self.limits) };
+        let read = |path: &PathBuf| {
+            let instance = self.header(workers, path)?.instance;
+            Ok(instance.map(|instance| Instance { path: path.clone(), ..instance }))
+        };
+        files.iter().filter_map(|path| read(path).transpose()).collect()
+    }
+
     /// As [`display`](crate::display).
     pub fn display(&self, path: &Path, slice: Option<SliceRef>) -> Result<Rgb8> {
         self.display_with(path, slice, WindowRule::default())
@@ -152,6 +208,12 @@ impl Decoder {
 
     fn ask(&self, workers: &Workers, path: &Path, ask: Ask) -> Result<Answered> {
         workers.ask(path, ask, gate::check(path, &self.limits)?, &self.limits)
+    }
+
+    /// An object without pixels, or whose frames are decoded one by one: its size is no volume's.
+    fn document<T: DeserializeOwned>(&self, workers: &Workers, path: &Path, ask: Ask) -> Result<T> {
+        let promised = Promised { file_bytes: self.limits.check_file(path)?, voxels: 0, is_alone: true };
+        workers.ask(path, ask, promised, &self.limits)?.document(path)
     }
 
     /// The header of a DICOM file: its first part usually holds it, the whole file always.

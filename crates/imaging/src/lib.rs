@@ -67,7 +67,7 @@ pub use plane::{DisplaySize, Geometry, LabelPlane, Plane};
 pub use raster::DeepGrey;
 pub use render::render;
 pub use samples::{DicomSamples, read_dicom_samples};
-pub use segmentation::{Segment, Segmentation};
+pub use segmentation::{Segment, Segmentation, SegmentationFacts};
 pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series};
 pub use slide::{Slide, SlideLevel, SlidePicture};
 pub use sniff::{FileKind, sniff};

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -19,7 +20,7 @@ const DERIVATION: &[[&str; 2]] = &[["121401", "DCM"]];
 const SOURCE_SERIES: &[[&str; 2]] = &[["121232", "DCM"]];
 
 /// One number of a report.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportedMeasurement {
     /// What was measured, with how it was derived: `SUVbw (Mean)`.
     pub name: String,
@@ -38,7 +39,7 @@ pub struct ReportedMeasurement {
 }
 
 /// The numbers of a report and what it refers to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasurementReport {
     /// All numbers of measurement groups, in order.
     pub measurements: Vec<ReportedMeasurement>,
@@ -50,7 +51,12 @@ pub struct MeasurementReport {
 
 /// Reads the measurement groups of a structured report.
 pub fn read_measurements(path: &Path, limits: &Limits) -> Result<MeasurementReport> {
-    let file = DicomFile::read(path, limits)?;
+    measurements_of(&DicomFile::read(path, limits)?)
+}
+
+/// As [`read_measurements`], of a file that was taken apart already.
+pub(crate) fn measurements_of(file: &DicomFile) -> Result<MeasurementReport> {
+    let path = &file.path;
     let root = file.root();
     if root.text(tags::MODALITY).as_deref() != Some("SR") {
         let value = root.text(tags::MODALITY).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! From places in the patient to voxels: what DICOM objects that refer to a series mark in its volume.
 
-use crate::data_set::DicomFile;
+use crate::data_set::{Attributes, DicomFile};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::orient::Affine;
@@ -8,10 +8,11 @@ use crate::stack::SliceGeometry;
 use crate::volume::Volume;
 use dicom_dictionary_std::tags;
 use gmai_schema::{Axis, SliceRef};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// One file of a series: what other objects refer to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     /// The file.
     pub path: PathBuf,
@@ -23,16 +24,17 @@ pub struct Instance {
 
 /// The identifiers and places of files, in their order; files without a SOPInstanceUID are left out.
 pub fn instances(files: &[PathBuf], limits: &Limits) -> Result<Vec<Instance>> {
-    let mut found = Vec::with_capacity(files.len());
-    for path in files {
-        let header = DicomFile::read_header(path, limits)?;
-        let root = header.root();
-        if let Some(uid) = root.text(tags::SOP_INSTANCE_UID) {
-            let position = root.decimal_array(tags::IMAGE_POSITION_PATIENT).map(ras);
-            found.push(Instance { path: path.clone(), uid, position });
-        }
+    let read = |path: &PathBuf| Ok(Instance::of(path, &DicomFile::read_header(path, limits)?.root()));
+    files.iter().filter_map(|path| read(path).transpose()).collect()
+}
+
+impl Instance {
+    /// What a header says; `None` without a SOPInstanceUID.
+    pub(crate) fn of(path: &Path, root: &Attributes<'_>) -> Option<Instance> {
+        let uid = root.text(tags::SOP_INSTANCE_UID)?;
+        let position = root.decimal_array(tags::IMAGE_POSITION_PATIENT).map(ras);
+        Some(Instance { path: path.into(), uid, position })
     }
-    Ok(found)
 }
 
 /// The slice of `volume` that begins at `position` (RAS, in mm), along the axis that its files were stacked along; `None` when the
@@ -133,7 +135,7 @@ pub(crate) fn index(at: [f64; 3], dims: [usize; 3], tolerance: f64) -> std::resu
 
 /// An empty label map's values on the grid of a volume.
 pub(crate) fn blank(volume: &Volume) -> Vec<u16> {
-    vec![0; volume.values.len()]
+    vec![0; volume.dims.iter().product()]
 }
 
 /// Names a file in messages that are not about a single path.

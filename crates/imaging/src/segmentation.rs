@@ -13,6 +13,7 @@ use crate::stack::SliceGeometry;
 use crate::volume::Volume;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,7 +21,7 @@ use std::path::Path;
 const GRID_TOLERANCE: f64 = 0.25;
 
 /// Something that a segmentation marks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// SegmentNumber.
     pub number: u16,
@@ -30,12 +31,9 @@ pub struct Segment {
     pub meaning: Option<String>,
 }
 
-/// A segmentation file; pixels are decoded when a label map is asked for.
-pub struct Segmentation {
-    file: DicomFile,
-    limits: Limits,
-    coding: Coding,
-    frames: Vec<Frame>,
+/// What a segmentation says beside its pixels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentationFacts {
     /// SeriesInstanceUID of the images that were segmented, where the file names it.
     pub series: Option<String>,
     /// SOPInstanceUIDs of the images that were segmented.
@@ -44,6 +42,16 @@ pub struct Segmentation {
     pub uid: Option<String>,
     /// Everything that is marked, by number; the background of label maps is left out.
     pub segments: Vec<Segment>,
+}
+
+/// A segmentation file; pixels are decoded when a label map is asked for.
+pub struct Segmentation {
+    file: DicomFile,
+    limits: Limits,
+    coding: Coding,
+    frames: Vec<Frame>,
+    /// What it says beside its pixels.
+    pub facts: SegmentationFacts,
 }
 
 /// What a stored value says (SegmentationType).
@@ -66,9 +74,14 @@ struct Frame {
 impl Segmentation {
     /// Reads a segmentation without its pixels.
     pub fn read(path: &Path, limits: &Limits) -> Result<Segmentation> {
-        let file = DicomFile::read(path, limits)?;
+        Segmentation::of(DicomFile::read(path, limits)?, limits)
+    }
+
+    /// As [`read`](Segmentation::read), of a file that was taken apart already.
+    pub(crate) fn of(file: DicomFile, limits: &Limits) -> Result<Segmentation> {
+        let path = &file.path;
         let root = file.root();
-        let missing = |name| Error::MissingAttribute { path: path.into(), name };
+        let missing = |name| Error::MissingAttribute { path: path.clone(), name };
         if root.text(tags::MODALITY).as_deref() != Some("SEG") {
             let value = root.text(tags::MODALITY).unwrap_or_default();
             let remedy = "give DICOM Segmentation objects";
@@ -118,7 +131,8 @@ impl Segmentation {
         let series = referenced.first().and_then(|series| series.text(tags::SERIES_INSTANCE_UID));
         let uid = root.text(tags::SOP_INSTANCE_UID);
         let segments = segments(path, &root)?;
-        Ok(Segmentation { file, limits: *limits, coding, frames, series, images, uid, segments })
+        let facts = SegmentationFacts { series, images, uid, segments };
+        Ok(Segmentation { file, limits: *limits, coding, frames, facts })
     }
 
     /// What one segment marks, on the grid of `volume`: 1 inside, 0 elsewhere.

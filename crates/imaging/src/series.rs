@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::mosaic::{self, Mosaic};
 use crate::orient::{self, Stored};
 use crate::pixels::{Frames, Layout, Photometric};
+use crate::placement::Instance;
 use crate::sniff::{FileKind, sniff};
 use crate::stack::{self, SliceGeometry, Stack};
 use crate::volume::Volume;
@@ -82,6 +83,8 @@ pub(crate) struct HeaderFacts {
     modality: Option<Modality>,
     description: Option<String>,
     body_part: Option<String>,
+    /// The file among those of its series.
+    pub(crate) instance: Option<Instance>,
 }
 
 impl HeaderFacts {
@@ -96,6 +99,7 @@ impl HeaderFacts {
             modality: root.text(tags::MODALITY).and_then(|code| dicom::modality(&code)),
             description: root.text(tags::SERIES_DESCRIPTION),
             body_part: root.text(tags::BODY_PART_EXAMINED),
+            instance: Instance::of(&header.path, &root),
         }
     }
 }

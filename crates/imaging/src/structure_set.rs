@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::placement::{self, Grid};
 use crate::volume::Volume;
 use dicom_dictionary_std::tags;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ const PLANE_TOLERANCE: f64 = 0.25;
 const MAX_POINTS: usize = 50_000_000;
 
 /// One structure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Roi {
     /// ROINumber.
     pub number: i64,
@@ -39,9 +40,11 @@ impl Roi {
 }
 
 /// A structure set.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StructureSet {
-    path: PathBuf,
+    /// For messages; whoever reads the file knows it.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
     /// SeriesInstanceUIDs of the images that were drawn on.
     pub series: BTreeSet<String>,
     /// SOPInstanceUIDs of these images.
@@ -64,7 +67,12 @@ pub struct Drawn {
 impl StructureSet {
     /// Reads a structure set.
     pub fn read(path: &Path, limits: &Limits) -> Result<StructureSet> {
-        let file = DicomFile::read(path, limits)?;
+        StructureSet::of(&DicomFile::read(path, limits)?)
+    }
+
+    /// As [`read`](StructureSet::read), of a file that was taken apart already.
+    pub(crate) fn of(file: &DicomFile) -> Result<StructureSet> {
+        let path = &file.path;
         let root = file.root();
         if root.text(tags::MODALITY).as_deref() != Some("RTSTRUCT") {
             let value = root.text(tags::MODALITY).unwrap_or_default();

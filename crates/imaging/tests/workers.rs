@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use gmai_imaging::{
-    Content, Decoder, DeepGrey, Error, FileKind, LabelMap, Limits, Mask, Scan, WorkerOptions, read, sniff,
+    Content, Decoder, DeepGrey, Error, FileKind, LabelMap, Limits, Mask, Scan, Volume, WorkerOptions, read, sniff,
 };
 use gmai_schema::Rgb8;
 use gmai_testkit::{DicomImage, NiftiImage, NiftiVoxels, hostile};
@@ -89,6 +89,24 @@ fn compare(here: &Decoder, there: &Decoder, path: &Path) {
             assert_eq!(told_mask(there.read_mask(path)), told_mask(here.read_mask(path)));
         }
     }
+}
+
+/// What a file says as a segmentation, as structures, as a report and as an instance, in both forms.
+fn compare_objects(here: &Decoder, there: &Decoder, path: &Path, volume: &Volume) -> usize {
+    let objects = |decoder: &Decoder| {
+        let segmentation = decoder.read_segmentation(path).map_err(|error| error.to_string());
+        let segments = segmentation.as_ref().map(|facts| facts.segments.clone()).unwrap_or_default();
+        let drawn = segments.iter().map(|one| told_map(decoder.draw_segment(path, one.number, volume)));
+        let drawn: Vec<String> = drawn.collect();
+        let structures = decoder.read_structures(path).map_err(|error| error.to_string());
+        let report = decoder.read_measurements(path).map_err(|error| error.to_string());
+        let num_read = [segmentation.is_ok(), structures.is_ok(), report.is_ok()].iter().filter(|read| **read).count();
+        let instances = decoder.instances(&[path.to_path_buf()]).map_err(|error| error.to_string());
+        (format!("{segmentation:?} {drawn:?} {structures:?} {report:?} {instances:?}"), num_read)
+    };
+    let (expected, found) = (objects(here), objects(there));
+    assert_eq!(expected.0, found.0, "{}", path.display());
+    expected.1
 }
 
 fn files_below(dir: &Path, files: &mut Vec<PathBuf>) {
@@ -193,6 +211,25 @@ struct Picture {
 }
 
 /// A black picture in a file of a few KiB.
+#[test]
+fn segmentations_structures_and_reports_are_the_same_in_both_forms() {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("GMAI_SHARED").map_or_else(beside, PathBuf::from).join("data");
+    if !shared.is_dir() {
+        eprintln!("skipped: no {} (set GMAI_SHARED to the folder of shared data)", shared.display());
+        return;
+    }
+    let (here, there) = (Decoder::default(), workers(Limits::default()));
+    let (mut images, mut objects) = (Vec::new(), Vec::new());
+    files_below(&shared.join("dicom-seg-sr/dcmqi/data/segmentations/ct-3slice"), &mut images);
+    let Content::Volume(volume) = here.read_series(&images).unwrap().content else { panic!("a series is a volume") };
+    files_below(&shared.join("dicom-seg-sr"), &mut objects);
+    files_below(&shared.join("dicom-rtstruct"), &mut objects);
+    objects.retain(|path| sniff(path).unwrap() == Some(FileKind::Dicom));
+    let num_read: usize = objects.iter().map(|path| compare_objects(&here, &there, path, &volume)).sum();
+    assert!(num_read >= 8, "{num_read} of {} files are objects", objects.len());
+}
+
 fn black(side: u32) -> Picture {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("black.png");

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::kind::{DicomSeries, Patterns};
 use crate::ledger::{Defect, Ledger, Of};
 use crate::regions::without_path;
-use gmai_imaging::{Instance, MeasurementReport, ReportedMeasurement, Segmentation, StructureSet};
+use gmai_imaging::{Instance, MeasurementReport, ReportedMeasurement};
 use gmai_schema::{Measurement, Term};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ impl Objects {
             None => Ok(Vec::new()),
         };
         for file in listed(&kind.segmentations)? {
-            let read = Segmentation::read(&folder.inputs.path(&file), folder.decoder.limits());
+            let read = folder.decoder.read_segmentation(&folder.inputs.path(&file));
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 objects.uids.extend(read.uid.clone().map(|uid| (uid, file.clone())));
                 let names = read.segments.iter().map(|segment| segment.label.clone()).collect();
@@ -84,7 +84,7 @@ impl Objects {
             }
         }
         for file in listed(&kind.structures)? {
-            let read = StructureSet::read(&folder.inputs.path(&file), folder.decoder.limits());
+            let read = folder.decoder.read_structures(&folder.inputs.path(&file));
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 let names = read.rois.iter().map(|roi| roi.name.clone()).collect();
                 let marks = DicomMarks { file, kind: ObjectKind::Structures, names };
@@ -92,7 +92,7 @@ impl Objects {
             }
         }
         for file in listed(&kind.measurements)? {
-            let read = gmai_imaging::read_measurements(&folder.inputs.path(&file), folder.decoder.limits());
+            let read = folder.decoder.read_measurements(&folder.inputs.path(&file));
             if let Some(read) = objects.accept(&file, read, folder, ledger) {
                 objects.reports.push((file, read));
             }

@@ -55,7 +55,7 @@ pub(super) fn read(folder: &Folder, kind: &DicomSeries, ledger: &mut Ledger) -> 
         // Headers are read a second time only where something refers to them; an unreadable file is told when pixels are read.
         let instances = match objects.files.is_empty() {
             true => Vec::new(),
-            false => gmai_imaging::instances(&paths, folder.decoder.limits()).unwrap_or_default(),
+            false => folder.decoder.instances(&paths).unwrap_or_default(),
         };
         found.push((Item::new(first, ImageFiles::Series(files), fields), SeriesKey { uid, instances }));
     }

@@ -154,7 +154,7 @@ fn a_dicom_segmentation_marks_the_voxels_of_its_nrrd_twin() {
     let scan = gmai_imaging::read_series(&files(&folder.join("ct-3slice"), "dcm"), &limits).unwrap();
     let gmai_imaging::Content::Volume(volume) = scan.content else { panic!("no volume") };
     let segmentation = gmai_imaging::Segmentation::read(&folder.join("liver.dcm"), &limits).unwrap();
-    let [liver] = segmentation.segments.as_slice() else { panic!("{:?}", segmentation.segments) };
+    let [liver] = segmentation.facts.segments.as_slice() else { panic!("{:?}", segmentation.facts) };
     let map = segmentation.label_map(liver.number, &volume).unwrap();
     let plane = volume.dims[0] * volume.dims[1];
     let slices: Vec<usize> =
@@ -220,7 +220,8 @@ fn one_bit_frames_are_read_as_one_stream_and_fractions_from_one_half() {
     assert!(error.to_string().contains("slide microscopy"), "{error}");
     let files = ["seg_image_ct_binary.dcm", "seg_image_ct_binary_fractional.dcm"];
     let [binary, fractional] = files.map(|file| gmai_imaging::Segmentation::read(&folder.join(file), &limits).unwrap());
-    assert_eq!((binary.segments, binary.images), (fractional.segments, fractional.images));
+    let marked = |read: gmai_imaging::Segmentation| (read.facts.segments, read.facts.images);
+    assert_eq!(marked(binary), marked(fractional));
 }
 
 #[test]
@@ -309,8 +310,8 @@ fn damaged_objects_end_in_errors() {
             damaged.truncate(if draw(2) == 0 { damaged.len() } else { draw(damaged.len()) });
             std::fs::write(&path, damaged).unwrap();
             let segmentation = gmai_imaging::Segmentation::read(&path, &limits);
-            let drawn =
-                segmentation.map(|found| found.segments.iter().all(|one| found.label_map(one.number, &volume).is_ok()));
+            let drawn = segmentation
+                .map(|found| found.facts.segments.iter().all(|one| found.label_map(one.number, &volume).is_ok()));
             let structures = gmai_imaging::StructureSet::read(&path, &limits);
             let structures = structures.map(|found| found.rois.iter().all(|roi| found.draw(roi, &volume).is_ok()));
             let measured = gmai_imaging::read_measurements(&path, &limits);

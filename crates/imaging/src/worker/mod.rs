@@ -17,7 +17,7 @@ mod serve;
 mod watchdog;
 
 pub(crate) use pool::Workers;
-pub(crate) use protocol::Ask;
+pub(crate) use protocol::{Ask, Grid};
 pub use serve::serve_decode_worker;
 
 use crate::error::{Error, Result};
@@ -27,7 +27,8 @@ use crate::series::{HeaderFacts, Slice, SlicePixels};
 use crate::volume::Volume;
 use crate::{Content, Scan};
 use gmai_schema::Rgb8;
-use protocol::{Answer, Facts, Grid, Payload, Shape};
+use protocol::{Answer, Facts, Payload, Shape};
+use serde::de::DeserializeOwned;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,17 @@ impl Answered {
         }
     }
 
+    /// What was asked for as a document.
+    pub(crate) fn document<T: DeserializeOwned>(self, path: &Path) -> Result<T> {
+        match (self.answer, self.payload) {
+            (Answer::Document { .. }, Payload::Bytes(bytes)) => match postcard::take_from_bytes(&bytes) {
+                Ok((document, [])) => Ok(document),
+                _ => Err(another(path)),
+            },
+            (answer, _) => Err(no_answer(path, answer)),
+        }
+    }
+
     pub(crate) fn header(self, path: &Path) -> Result<HeaderFacts> {
         match self.answer {
             Answer::Header(facts) => Ok(facts),
@@ -133,9 +145,11 @@ fn rgb(path: &Path, width: u32, height: u32, pixels: Vec<u8>) -> Result<Rgb8> {
 fn no_answer(path: &Path, answer: Answer) -> Error {
     match answer {
         Answer::Refused(refusal) => refusal.into_error(path),
-        _ => Error::DecodingStopped {
-            path: path.into(),
-            reason: "the decoding process answered another question".into(),
-        },
+        _ => another(path),
     }
+}
+
+/// An answer to another question.
+pub(crate) fn another(path: &Path) -> Error {
+    Error::DecodingStopped { path: path.into(), reason: "the decoding process answered another question".into() }
 }

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
 /// Raised whenever a message changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Largest message without its pixels; real ones stay below a few KiB.
 pub(super) const MAX_MESSAGE_BYTES: usize = 4 << 20;
 /// Pixel values converted at a time.
@@ -38,7 +38,7 @@ pub(super) struct Hello {
 }
 
 /// What is wanted of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Ask {
     /// As [`read`](crate::read).
     Scan,
@@ -54,6 +54,14 @@ pub(crate) enum Ask {
     SliceHead,
     /// The pixels of one file of a series.
     SlicePixels,
+    /// What a DICOM segmentation says beside its pixels.
+    Segmentation,
+    /// What one segment marks on the grid of a volume.
+    Segment { number: u16, grid: Grid },
+    /// A structure set.
+    Structures,
+    /// The measurements of a structured report.
+    Measurements,
 }
 
 /// One question about one file; its bytes follow.
@@ -79,13 +87,30 @@ pub(super) struct Reply {
 /// What came of a question, without pixels.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    Scan { facts: Facts, shape: Shape },
-    Picture { width: u32, height: u32 },
-    Mask { width: u32, height: u32 },
+    Scan {
+        facts: Facts,
+        shape: Shape,
+    },
+    Picture {
+        width: u32,
+        height: u32,
+    },
+    Mask {
+        width: u32,
+        height: u32,
+    },
     LabelMap(Grid),
     Header(HeaderFacts),
     SliceHead(Box<Slice>),
-    SlicePixels { facts: Facts, padding: Option<WindowRef>, num_values: u64 },
+    SlicePixels {
+        facts: Facts,
+        padding: Option<WindowRef>,
+        num_values: u64,
+    },
+    /// A postcard document of what was asked for follows: too long for a message.
+    Document {
+        num_bytes: u64,
+    },
     Refused(Refusal),
 }
 
@@ -131,7 +156,7 @@ pub(crate) enum Shape {
 }
 
 /// Where the values of a volume or label map lie.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Grid {
     pub(crate) dims: [usize; 3],
     pub(crate) spacing: [f32; 3],
@@ -222,6 +247,7 @@ impl Answer {
             Answer::Mask { width, height } => (ValueKind::Byte, flat(*width, *height, 1)),
             Answer::LabelMap(map) => (ValueKind::Word, grid(map)),
             Answer::SlicePixels { num_values, .. } => (ValueKind::Float, [*num_values, 1, 1]),
+            Answer::Document { num_bytes } => (ValueKind::Byte, [*num_bytes, 1, 1]),
             Answer::Header(_) | Answer::SliceHead(_) | Answer::Refused(_) => return None,
         })
     }

@@ -6,8 +6,13 @@ use super::protocol::{garbage, read_message, write_message};
 use super::refusal::Refusal;
 use crate::data_set::DicomFile;
 use crate::error::{Error, Result};
+use crate::measurement_report::measurements_of;
+use crate::segmentation::Segmentation;
 use crate::series::{HeaderFacts, Slice, SlicePixels};
+use crate::structure_set::StructureSet;
+use crate::volume::Volume;
 use crate::{Content, Scan, label, mask, raster, read_bytes};
+use serde::Serialize;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -97,7 +102,23 @@ fn decode(path: &Path, request: &Request, bytes: Vec<u8>) -> Result<(Answer, Pay
             let num_values = values.len() as u64;
             (Answer::SlicePixels { facts: Facts::of(scan).0, padding, num_values }, Payload::Floats(values))
         }
+        Ask::Segmentation => {
+            document(path, &Segmentation::of(DicomFile::from_bytes(path, bytes, limits)?, limits)?.facts)?
+        }
+        Ask::Segment { number, grid } => {
+            let segmentation = Segmentation::of(DicomFile::from_bytes(path, bytes, limits)?, limits)?;
+            let Grid { dims, spacing, affine } = grid;
+            let volume = Volume { dims, spacing, values: Vec::new(), affine, padding: None };
+            (Answer::LabelMap(grid), Payload::Words(segmentation.label_map(number, &volume)?.values))
+        }
+        Ask::Structures => document(path, &StructureSet::of(&DicomFile::from_bytes(path, bytes, limits)?)?)?,
+        Ask::Measurements => document(path, &measurements_of(&DicomFile::from_bytes(path, bytes, limits)?)?)?,
     })
+}
+
+fn document<T: Serialize>(path: &Path, value: &T) -> Result<(Answer, Payload)> {
+    let bytes = postcard::to_stdvec(value).map_err(|error| Error::decode(path, error))?;
+    Ok((Answer::Document { num_bytes: bytes.len() as u64 }, Payload::Bytes(bytes)))
 }
 
 fn of_scan(scan: Scan) -> (Answer, Payload) {
