@@ -3,7 +3,7 @@
 use crate::Result;
 use gmai_schema::conversation::IMAGE_MARKER;
 use gmai_schema::{Conversation, Progress, Role, Split};
-use gmai_shard::{EncodedImage, Reader};
+use gmai_shard::{EncodedImage, OriginalTask, Reader};
 use image::ImageReader;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -177,14 +177,15 @@ fn hash_of(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// What the annotations of a source were made for, from the kind under which it was read, and whether pictures are slices.
-fn original_task(kind: &str, is_slice: bool) -> String {
-    let what = match kind {
-        "voc" | "coco" | "yolo" => "detection",
-        "instance_masks" | "mask_beside" | "nifti_label_map" | "dicom_series" => "segmentation",
-        "qa_json" => "question answering",
-        kind if kind.starts_with("import:") => "not stated",
-        _ => "classification",
+/// What the annotations of a source were made for, and whether pictures are slices.
+fn original_task(task: Option<OriginalTask>, is_slice: bool) -> String {
+    let what = match task {
+        Some(OriginalTask::Classification) => "classification",
+        Some(OriginalTask::Detection) => "detection",
+        Some(OriginalTask::Segmentation) => "segmentation",
+        Some(OriginalTask::Report) => "report",
+        Some(OriginalTask::QuestionAnswering) => "question answering",
+        None => "not stated",
     };
     format!("{} {what}", if is_slice { "3D" } else { "2D" })
 }
@@ -210,15 +211,15 @@ pub fn stats(
         patients: 0,
     };
     stats.sources = manifest.sources.iter().map(line).collect();
-    let kinds: BTreeMap<&str, &str> =
-        manifest.sources.iter().map(|source| (source.facts.name.as_str(), source.kind.as_str())).collect();
+    let tasks: BTreeMap<&str, Option<OriginalTask>> =
+        manifest.sources.iter().map(|source| (source.facts.name.as_str(), source.original_task())).collect();
     let total = Split::ALL.iter().map(|split| manifest.num_rows(*split)).sum();
     let mut seen = Seen::default();
     for split in Split::ALL {
         for sample in reader.samples(split) {
             let sample = sample?;
-            let kind = kinds.get(sample.conversation.source.as_str()).copied().unwrap_or_default();
-            stats.add_row(&sample.conversation, &sample.images, kind, &mut seen);
+            let task = tasks.get(sample.conversation.source.as_str()).copied().flatten();
+            stats.add_row(&sample.conversation, &sample.images, task, &mut seen);
             if let (Some(count), Some(spread)) = (&mut count_tokens, &mut stats.tokens) {
                 let texts = sample.conversation.turns.iter().map(|turn| count(&turn.value));
                 let counts = texts.collect::<std::result::Result<Vec<u64>, String>>();
@@ -236,13 +237,13 @@ pub fn stats(
 }
 
 impl Stats {
-    fn add_row(&mut self, row: &Conversation, images: &[EncodedImage], kind: &str, seen: &mut Seen) {
+    fn add_row(&mut self, row: &Conversation, images: &[EncodedImage], task: Option<OriginalTask>, seen: &mut Seen) {
         self.rows += 1;
         let is_slice = row.provenance.slice.is_some();
         let modality = row.modality.map_or("not stated", |modality| modality.key());
         let original = match images.is_empty() {
             true => "text only".to_string(),
-            false => original_task(kind, is_slice),
+            false => original_task(task, is_slice),
         };
         for (counts, key) in [
             (&mut self.original_task, original.as_str()),

@@ -178,6 +178,37 @@ pub struct SourceSummary {
     pub authored: Option<Authored>,
 }
 
+/// What the annotations of a source were made for (the paper's original tasks, 1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OriginalTask {
+    /// A class, a grade or a measurement of the whole image.
+    Classification,
+    /// Boxes and points.
+    Detection,
+    /// Masks, label maps and contours.
+    Segmentation,
+    /// Reports in running text.
+    Report,
+    /// Questions with answers, and conversations.
+    QuestionAnswering,
+}
+
+impl SourceSummary {
+    /// What the annotations were made for, by the kind under which `gmai curate` read them; `None` for kinds of other programs.
+    pub fn original_task(&self) -> Option<OriginalTask> {
+        match self.kind.as_str() {
+            "class_folders" | "csv_labels" => Some(OriginalTask::Classification),
+            "voc" | "coco" | "yolo" | "kitti" | "labelme" | "csv_boxes" | "points" => Some(OriginalTask::Detection),
+            "instance_masks" | "mask_beside" | "observer_masks" | "nifti_label_map" => Some(OriginalTask::Segmentation),
+            "dicom_series" if self.facts.region_terms.is_empty() => Some(OriginalTask::Classification),
+            "dicom_series" => Some(OriginalTask::Segmentation),
+            "qa_json" | "conversations" => Some(OriginalTask::QuestionAnswering),
+            "text_report" | "report_table" | "fhir" | "hl7v2" | "ccda" | "bioc" => Some(OriginalTask::Report),
+            _ => None,
+        }
+    }
+}
+
 impl Manifest {
     /// Reads and checks the manifest of a dataset folder.
     pub(crate) fn read(folder: &Path) -> Result<Manifest> {

@@ -61,6 +61,7 @@ fn the_open_sets_are_curated_and_every_input_is_accounted_for() {
     let summary = run(&job, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let made = Made::read(&out, summary); // Checks sums, splits and ids.
     for source in &made.summary.manifest.sources {
+        assert!(source.original_task().is_some(), "`{}` is a kind without an original task", source.kind);
         let images = &source.images;
         eprintln!(
             "{}: {} of {} images, {} of {} annotations, {} rows, {} + {} quarantined",

@@ -8,7 +8,7 @@ use crate::item_file::{ItemFile, Layout};
 use crate::receiver::Receiver;
 use crate::{Error, ExportOptions, Result, paths, picture};
 use gmai_schema::{Modality, Split};
-use gmai_shard::Manifest;
+use gmai_shard::{Manifest, OriginalTask, SourceSummary};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -36,7 +36,7 @@ struct Chunk {
 pub(crate) struct GmaiVlSink {
     folder: PathBuf,
     chunk_bytes: u64,
-    /// What the sources' annotations were: `cls`, `seg`, `det` or `vqa`.
+    /// What the sources' annotations were: `cls`, `seg`, `det`, `vqa` or `report`.
     tasks: BTreeMap<String, &'static str>,
     part: Option<(Split, usize, ItemFile)>,
     chunk: Option<Chunk>,
@@ -46,13 +46,14 @@ pub(crate) struct GmaiVlSink {
     finished: Vec<ExportedFile>,
 }
 
-/// The published word for a source's annotations, from the kind under which `gmai curate` read it.
-fn task_of_kind(kind: &str) -> &'static str {
-    match kind {
-        "voc" | "coco" | "yolo" => "det",
-        "instance_masks" | "mask_beside" | "nifti_label_map" | "dicom_series" => "seg",
-        "qa_json" => "vqa",
-        _ => "cls",
+/// The published word for what a source's annotations were made for.
+fn task_word(source: &SourceSummary) -> &'static str {
+    match source.original_task() {
+        Some(OriginalTask::Detection) => "det",
+        Some(OriginalTask::Segmentation) => "seg",
+        Some(OriginalTask::QuestionAnswering) => "vqa",
+        Some(OriginalTask::Report) => "report",
+        Some(OriginalTask::Classification) | None => "cls",
     }
 }
 
@@ -67,7 +68,7 @@ fn modality_word(modality: Option<Modality>) -> &'static str {
 
 impl GmaiVlSink {
     pub(crate) fn new(folder: &Path, manifest: &Manifest, options: &ExportOptions) -> GmaiVlSink {
-        let tasks = manifest.sources.iter().map(|source| (source.facts.name.clone(), task_of_kind(&source.kind)));
+        let tasks = manifest.sources.iter().map(|source| (source.facts.name.clone(), task_word(source)));
         GmaiVlSink {
             folder: folder.to_path_buf(),
             chunk_bytes: options.chunk_bytes,
