@@ -84,6 +84,9 @@ pub struct InventoryArguments {
     /// Unpack the archives that are found, each into a folder of its own below this one, and look through them as well.
     #[arg(long, value_name = "DIR")]
     pub unpack: Option<PathBuf>,
+    /// Images that are decoded; of more, evenly spread ones of each folder, and headers of the others. 0: headers alone.
+    #[arg(long, default_value_t = 50_000, value_name = "N")]
+    pub max_decoded: u64,
     /// Where images are decoded.
     #[command(flatten)]
     pub decoding: DecodingArguments,

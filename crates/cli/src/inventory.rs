@@ -5,7 +5,7 @@ use crate::output::Output;
 use crate::progress::Bars;
 use crate::unpacked::{self, Archive};
 use anyhow::{Context, Result, bail};
-use gmai_curate::inventory::{self, Inventory};
+use gmai_curate::inventory::{self, Inventory, Options};
 use gmai_imaging::Decoder;
 use std::fs;
 use std::path::Path;
@@ -14,6 +14,8 @@ use std::path::Path;
 pub fn run(arguments: &InventoryArguments, output: Output) -> Result<()> {
     let decoder = arguments.decoding.decoder()?;
     let out = arguments.out.as_deref();
+    let options = Options { max_decoded: arguments.max_decoded };
+    let look = |folder: &Path, out: Option<&Path>| look(folder, out, (&decoder, options), output);
     if unpacked::is_archive(&arguments.folder)? {
         let Some(into) = &arguments.unpack else {
             bail!("{}: an archive; say where it may be unpacked with --unpack DIR", arguments.folder.display());
@@ -24,11 +26,11 @@ pub fn run(arguments: &InventoryArguments, output: Output) -> Result<()> {
         let Some(folder) = archives.first().and_then(|archive| archive.folder.as_deref()) else {
             bail!("{}: not unpacked, for the reason above", arguments.folder.display());
         };
-        return output.document(&look(folder, out, &decoder, output)?);
+        return output.document(&look(folder, out)?);
     }
     // Before anything is unpacked: the folder named by --unpack may lie within.
     let mut archives = unpacked::find(&arguments.folder)?;
-    let found = look(&arguments.folder, out, &decoder, output)?;
+    let found = look(&arguments.folder, out)?;
     if let Some(into) = &arguments.unpack {
         unpacked::unpack(&mut archives, &arguments.folder, into)?;
     }
@@ -36,7 +38,7 @@ pub fn run(arguments: &InventoryArguments, output: Output) -> Result<()> {
     if let Some(into) = arguments.unpack.as_deref().filter(|_| archives.iter().any(|archive| archive.folder.is_some()))
     {
         output.line(format!("\nWhat was unpacked below {}:", into.display()))?;
-        look(into, out.map(|out| out.join("unpacked")).as_deref(), &decoder, output)?;
+        look(into, out.map(|out| out.join("unpacked")).as_deref())?;
     }
     output.document(&found)
 }
@@ -72,15 +74,20 @@ fn tell(archives: &[Archive], out: Option<&Path>, output: Output) -> Result<()> 
 const MAX_NOTES: usize = 5;
 
 /// Looks through the folder, shows what is there, and writes page, facts and draft config below `out`.
-pub fn look(folder: &Path, out: Option<&Path>, decoder: &Decoder, output: Output) -> Result<Inventory> {
+pub fn look(
+    folder: &Path,
+    out: Option<&Path>,
+    (decoder, options): (&Decoder, Options),
+    output: Output,
+) -> Result<Inventory> {
     let mut bars = Bars::default();
-    let found = inventory::inventory(folder, decoder, &mut |progress| bars.show(progress))?;
+    let found = inventory::inventory(folder, decoder, options, &mut |progress| bars.show(progress))?;
     drop(bars);
     output.line(inventory::inventory_text(&found))?;
     let Some(out) = out else { return Ok(found) };
     fs::create_dir_all(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let files = [
-        ("inventory.html", inventory::inventory_html(&found)),
+        ("inventory.html", inventory::inventory_html(&found)?),
         ("inventory.json", serde_json::to_string_pretty(&found)? + "\n"),
         ("draft.toml", found.draft_config.clone()),
     ];

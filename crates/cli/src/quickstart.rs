@@ -88,7 +88,8 @@ pub fn run(arguments: &QuickstartArguments, output: Output) -> Result<()> {
 
     announce(output, &["inventory", &shown(&places.scans()), "--out", &shown(&places.at("inventory"))])?;
     let decoder = Decoder::default(); // These scans were made here.
-    inventory::look(&places.scans(), Some(&places.at("inventory")), &decoder, output)?;
+    let looking = (&decoder, gmai_curate::inventory::Options::default());
+    inventory::look(&places.scans(), Some(&places.at("inventory")), looking, output)?;
 
     let config = write_text(&places.at("curate.toml"), CURATE_CONFIG)?;
     announce(output, &["curate", &shown(&config), "--out", &shown(&places.dataset())])?;

@@ -53,6 +53,12 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A page cannot be written: a defect of gmai.
+    #[error("the page cannot be written: {reason}; this is a defect of gmai, please report it")]
+    Page {
+        /// What the template engine said.
+        reason: String,
+    },
     /// The model that writes texts failed for good.
     #[error(
         "texts by a language model: {reason}\nnothing that was answered is lost: the same command goes on from there"

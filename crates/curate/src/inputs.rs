@@ -31,6 +31,11 @@ pub(crate) fn hash_of(parts: &[&str]) -> String {
 }
 
 impl Inputs {
+    /// Some of the files of a folder, for those who look at a few of them.
+    pub(crate) fn some(root: &Path, files: BTreeSet<String>) -> Inputs {
+        Inputs { root: root.to_path_buf(), files, unreadable_names: Vec::new(), hashes: BTreeMap::new() }
+    }
+
     /// Lists the files below `root`.
     pub(crate) fn list(root: &Path) -> Result<Inputs> {
         let mut inputs = Inputs {

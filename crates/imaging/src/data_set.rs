@@ -178,6 +178,11 @@ impl<'a> Attributes<'a> {
         self.elements.contains_key(&tag)
     }
 
+    /// The tags that are there, in order.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
+        self.elements.keys().copied()
+    }
+
     /// A text value; `None` when absent or blank.
     pub(crate) fn text(&self, tag: Tag) -> Option<String> {
         self.bytes(tag).map(text_of).filter(|text| !text.is_empty())

@@ -13,6 +13,7 @@ use crate::render::render;
 use crate::segmentation::{Segmentation, SegmentationFacts};
 use crate::series::{self, HeaderFacts, SeriesSurvey, Slice, SlicePixels, SliceSource};
 use crate::structure_set::StructureSet;
+use crate::summary::DicomSummary;
 use crate::volume::Volume;
 use crate::window::{WindowRule, window};
 use crate::worker::{self, Answered, Ask, WorkerOptions, Workers};
@@ -216,12 +217,30 @@ impl Decoder {
         workers.ask(path, ask, promised, &self.limits)?.document(path)
     }
 
-    /// The header of a DICOM file: its first part usually holds it, the whole file always.
+    /// As [`DicomSummary::read`].
+    pub fn dicom_summary(&self, path: &Path) -> Result<DicomSummary> {
+        match &self.workers {
+            None => DicomSummary::read(path, &self.limits),
+            Some(workers) => self.ask_header(workers, path, Ask::Summary, |answered| answered.summary(path)),
+        }
+    }
+
     fn header(&self, workers: &Workers, path: &Path) -> Result<HeaderFacts> {
+        self.ask_header(workers, path, Ask::Header, |answered| answered.header(path))
+    }
+
+    /// What the header of a DICOM file says: its first part usually holds it, the whole file always.
+    fn ask_header<T>(
+        &self,
+        workers: &Workers,
+        path: &Path,
+        ask: Ask,
+        taken: impl Fn(Answered) -> Result<T>,
+    ) -> Result<T> {
         let file_bytes = self.limits.check_file(path)?;
         let header = |file_bytes| {
             let promised = Promised { file_bytes, voxels: 0, is_alone: true };
-            workers.ask(path, Ask::Header, promised, &self.limits)?.header(path)
+            taken(workers.ask(path, ask, promised, &self.limits)?)
         };
         if file_bytes > HEADER_BYTES
             && let Ok(facts) = header(HEADER_BYTES)

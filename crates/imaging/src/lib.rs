@@ -48,6 +48,7 @@ mod slide;
 mod sniff;
 mod stack;
 mod structure_set;
+mod summary;
 mod tiff;
 mod volume;
 mod voxels;
@@ -72,6 +73,7 @@ pub use series::{Series, SeriesSurvey, group_series, read_series, survey_series}
 pub use slide::{Slide, SlideLevel, SlidePicture};
 pub use sniff::{FileKind, sniff};
 pub use structure_set::{Drawn, Roi, StructureSet};
+pub use summary::DicomSummary;
 pub use volume::Volume;
 pub use window::{WindowRule, window};
 pub use worker::{WorkerOptions, serve_decode_worker};

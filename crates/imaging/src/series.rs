@@ -153,10 +153,10 @@ const PART_NAMES: [&str; 5] = ["directions", "size", "echo", "b-value", "kind"];
 
 /// Attributes in which all files of one volume agree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Part([String; 5]);
+pub(crate) struct Part([String; 5]);
 
 impl Part {
-    fn read(root: &Attributes<'_>) -> Part {
+    pub(crate) fn read(root: &Attributes<'_>) -> Part {
         let directions = root.decimals(tags::IMAGE_ORIENTATION_PATIENT).unwrap_or_default();
         // Headers are rounded: slices of one volume differ in later digits.
         let rounded: Vec<String> = directions.iter().map(|part| format!("{:.2}", part + 0.0)).collect();
@@ -167,6 +167,11 @@ impl Part {
         let kind = root.text(tags::IMAGE_TYPE).filter(|_| is_mr).unwrap_or_default();
         let kind = kind.split('\\').skip(2).collect::<Vec<_>>().join(" ");
         Part([rounded.join(" ").replace("-0.00", "0.00"), size, echo, b_value, kind])
+    }
+
+    /// All of it as one text, equal where the parts are.
+    pub(crate) fn key(&self) -> String {
+        self.0.join("|")
     }
 
     /// What is not alike in all parts, in words.

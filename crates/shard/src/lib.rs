@@ -21,7 +21,9 @@ mod reader;
 mod writer;
 
 pub use error::Error;
-pub use manifest::{Agreement, Authored, Counts, Manifest, OriginalTask, SCHEMA_VERSION, ShardFile, SourceSummary, Tally};
+pub use manifest::{
+    Agreement, Authored, Counts, Manifest, OriginalTask, SCHEMA_VERSION, ShardFile, SourceSummary, Tally,
+};
 pub use metadata::{bare_jpeg, bare_png};
 pub use picture::{EncodedImage, encode_png};
 pub use quarantine::Quarantined;

@@ -1,17 +1,19 @@
-//! Text files that annotate images: Pascal VOC, COCO, YOLO, tables, questions and answers.
+//! Files that annotate images, or are texts of their own: told by content, and matched with the images that they name.
 
+use super::boxes::{self, Marked};
 use super::files::{FileFacts, Holds, TextKind, split, stem};
 use super::tables::{self, Table};
-use super::{AnnotationKind, AnnotationSet};
+use super::texts::{self, Keys};
+use super::{AnnotationKind, AnnotationSet, FileNote};
+use crate::inventory::dicom::Catalogue;
 use gmai_schema::Progress;
-use quick_xml::Reader;
-use quick_xml::events::Event;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Text files above this size are not looked into: annotations of a million images take less.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
+/// Files of one image or one report are never larger.
+const MAX_SINGLE_BYTES: u64 = 4 << 20;
 
 /// Annotations with what the layout needs to know of them.
 pub(super) struct Annotation {
@@ -29,21 +31,27 @@ pub(super) enum Detail {
     },
     /// One file for many images.
     Coco,
-    Table(Table),
+    Table(Box<Table>),
     Questions(Keys),
+    Conversations,
+    /// Report files of one folder and ending, their indices, and those that are about the image of the same name.
+    Reports {
+        ending: String,
+        files: Vec<usize>,
+        patients: BTreeSet<String>,
+    },
 }
 
-/// Keys of a JSON list of questions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Keys {
-    pub image: String,
-    pub question: String,
-    pub answer: String,
+/// All annotations, and the files that look like some and cannot be read.
+#[derive(Default)]
+pub(super) struct Found {
+    pub annotations: Vec<Annotation>,
+    pub broken: Vec<FileNote>,
 }
 
 /// Images by name and by name without ending.
 pub(super) struct Images<'a> {
-    files: &'a [FileFacts],
+    pub(super) files: &'a [FileFacts],
     by_name: BTreeMap<&'a str, Vec<usize>>,
     by_stem: BTreeMap<&'a str, Vec<usize>>,
 }
@@ -51,11 +59,9 @@ pub(super) struct Images<'a> {
 impl<'a> Images<'a> {
     fn new(files: &'a [FileFacts]) -> Images<'a> {
         let mut images = Images { files, by_name: BTreeMap::new(), by_stem: BTreeMap::new() };
-        for (index, file) in files.iter().enumerate() {
-            if matches!(file.holds, Holds::Picture { .. } | Holds::Volume { .. } | Holds::Dicom) {
-                images.by_name.entry(file.name()).or_default().push(index);
-                images.by_stem.entry(file.stem()).or_default().push(index);
-            }
+        for (index, file) in files.iter().enumerate().filter(|(_, file)| file.is_image()) {
+            images.by_name.entry(file.name()).or_default().push(index);
+            images.by_stem.entry(file.stem()).or_default().push(index);
         }
         images
     }
@@ -74,9 +80,9 @@ impl<'a> Images<'a> {
     fn nearest(&self, candidates: &[usize], folder: &str) -> Option<usize> {
         for scope in [folder, split(folder).0] {
             let inside = candidates.iter().copied().filter(|index| is_below(&self.files[*index].path, scope));
-            let best = inside.min_by_key(|index| match self.files[*index].holds {
-                Holds::Picture { mask_like, .. } => (mask_like, *index),
-                _ => (false, *index),
+            let best = inside.min_by_key(|index| match self.files[*index].picture() {
+                Some(picture) => (picture.mask_like, *index),
+                None => (false, *index),
             });
             if best.is_some() {
                 return best;
@@ -92,276 +98,182 @@ pub(super) fn is_below(path: &str, folder: &str) -> bool {
 }
 
 /// Looks into every text file.
-pub(super) fn find(dir: &Path, files: &[FileFacts], on_progress: &mut dyn FnMut(Progress)) -> Vec<Annotation> {
+pub(super) fn find(
+    dir: &Path,
+    files: &[FileFacts],
+    catalogue: &Catalogue,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Found {
     let images = Images::new(files);
-    let texts: Vec<&FileFacts> =
-        files.iter().filter(|file| matches!(file.holds, Holds::Text(_)) && file.bytes <= MAX_TEXT_BYTES).collect();
-    let mut found = Vec::new();
-    let mut per_image: BTreeMap<(AnnotationKind, String, String), Annotation> = BTreeMap::new();
-    for (done, file) in texts.iter().enumerate() {
+    let mut search = Search { dir, images: &images, catalogue, found: Found::default(), per_image: BTreeMap::new() };
+    let texts: Vec<usize> = (0..files.len())
+        .filter(|index| matches!(files[*index].holds, Holds::Text(_)) && files[*index].bytes <= MAX_TEXT_BYTES)
+        .collect();
+    for (done, index) in texts.iter().enumerate() {
         if done % 64 == 0 || done + 1 == texts.len() {
             let (done, total) = (done as u64 + 1, texts.len() as u64);
             on_progress(Progress { phase: "look into annotations".to_owned(), done, total, note: String::new() });
         }
+        let file = &files[*index];
         let Ok(bytes) = std::fs::read(dir.join(&file.path)) else { continue };
         let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim_start_matches('\u{feff}');
+        search.look(*index, text.trim_start_matches('\u{feff}'));
+    }
+    search.finish()
+}
+
+/// Annotations of one kind with a file per image: kind, folder and ending.
+type PerImage = BTreeMap<(AnnotationKind, String, String), Annotation>;
+
+struct Search<'a> {
+    dir: &'a Path,
+    images: &'a Images<'a>,
+    catalogue: &'a Catalogue,
+    found: Found,
+    per_image: PerImage,
+}
+
+impl Search<'_> {
+    fn look(&mut self, index: usize, text: &str) {
+        let file = &self.images.files[index];
         match file.holds {
-            Holds::Text(TextKind::Json) if labelme(text).is_some() => {
-                merge(&mut per_image, file, AnnotationKind::LabelMe, labelme(text), &images);
-            }
-            Holds::Text(TextKind::Json) => {
-                found.extend(coco(file, text, &images).or_else(|| questions(file, text, &images)))
-            }
-            Holds::Text(TextKind::Xml) => merge(&mut per_image, file, AnnotationKind::Voc, voc(text), &images),
-            Holds::Text(TextKind::Plain) => match file.ending().to_lowercase().as_str() {
-                ".txt" => {
-                    let readings = [
-                        (AnnotationKind::Yolo, yolo(text)),
-                        (AnnotationKind::Kitti, kitti(text)),
-                        (AnnotationKind::Points, points(text)),
-                    ];
-                    // A file has one kind: the first whose grammar all of its lines follow.
-                    let first = readings.into_iter().find(|(_, classes)| classes.is_some());
-                    if let Some((kind, classes)) = first {
-                        merge(&mut per_image, file, kind, classes, &images);
-                    }
+            Holds::Text(TextKind::Json) => self.json(index, text),
+            Holds::Text(TextKind::Xml) => {
+                if let Some(marked) = boxes::voc(text) {
+                    self.merge(file, AnnotationKind::Voc, marked);
+                } else if let Some(kind) = texts::kind_of_xml(text) {
+                    self.reports(index, kind, text);
+                } else if file.ending().eq_ignore_ascii_case(".xml") && text.contains("<annotation") {
+                    let reason =
+                        "looks like a Pascal VOC file, and is not well-formed XML or names no object".to_owned();
+                    self.found.broken.push(FileNote { path: file.path.clone(), reason });
                 }
-                ".csv" | ".tsv" => found.extend(table(file, text, &images)),
-                _ => {}
-            },
+            }
+            Holds::Text(TextKind::Plain) => self.plain(index, text),
             _ => {}
         }
     }
-    found.extend(per_image.into_values().filter(|annotation| !annotation.images.is_empty()));
-    found.sort_by(|a, b| a.set.path.cmp(&b.set.path));
-    found
-}
 
-/// Adds the class names of one file to those of its folder.
-fn merge(
-    all: &mut BTreeMap<(AnnotationKind, String, String), Annotation>,
-    file: &FileFacts,
-    kind: AnnotationKind,
-    classes: Option<Vec<String>>,
-    images: &Images,
-) {
-    let Some(classes) = classes else { return };
-    let folder = file.folder().to_owned();
-    let key = (kind, folder.clone(), file.ending().to_owned());
-    let annotation = all.entry(key).or_insert_with(|| Annotation {
-        set: AnnotationSet { path: folder, kind, files: 0, entries: 0, matched_images: 0, classes: BTreeMap::new() },
-        detail: Detail::PerImage { ending: file.ending().to_owned() },
-        images: BTreeSet::new(),
-    });
-    annotation.set.files += 1;
-    annotation.set.entries += classes.len() as u64;
-    for class in classes {
-        *annotation.set.classes.entry(class).or_default() += 1;
+    fn json(&mut self, index: usize, text: &str) {
+        let file = &self.images.files[index];
+        if file.bytes <= MAX_SINGLE_BYTES
+            && let Some(marked) = boxes::labelme(text)
+        {
+            return self.merge(file, AnnotationKind::LabelMe, marked);
+        }
+        if texts::is_fhir(text) {
+            return self.reports(index, AnnotationKind::Fhir, text);
+        }
+        let whole = boxes::coco(file, text, self.images)
+            .or_else(|| texts::conversations(file, text, self.images))
+            .or_else(|| texts::questions(file, text, self.images))
+            .or_else(|| tables::read(self.dir, file, text, self.images, self.catalogue));
+        if whole.is_none() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() && !texts::is_lines(text) {
+            let reason = "begins like JSON and is none: it may be cut off; copy it again".to_owned();
+            self.found.broken.push(FileNote { path: file.path.clone(), reason });
+        }
+        self.found.annotations.extend(whole);
     }
-    if let Some(image) = images.with_stem(file.stem(), file.folder()) {
-        annotation.images.insert(image);
-        annotation.set.matched_images = annotation.images.len() as u64;
-    }
-}
 
-/// The names of the objects of a VOC file; `None` when it is no such file.
-fn voc(text: &str) -> Option<Vec<String>> {
-    let mut reader = Reader::from_str(text);
-    let mut open: Vec<String> = Vec::new();
-    let mut names = Vec::new();
-    let mut is_voc = false;
-    loop {
-        match reader.read_event().ok()? {
-            Event::Eof => return is_voc.then_some(names),
-            Event::Start(start) => {
-                open.push(start.name().as_ref().to_owned());
-                is_voc |= open == ["annotation", "object"] || open == ["annotation", "size"];
+    fn plain(&mut self, index: usize, text: &str) {
+        let file = &self.images.files[index];
+        if texts::is_hl7(text) {
+            return self.reports(index, AnnotationKind::Hl7v2, text);
+        }
+        match file.ending().to_lowercase().as_str() {
+            ".csv" | ".tsv" | ".tab" => {
+                self.found.annotations.extend(tables::read(self.dir, file, text, self.images, self.catalogue));
             }
-            Event::End(_) => drop(open.pop()),
-            Event::Text(name) if open == ["annotation", "object", "name"] => {
-                names.push(name.xml10_content().trim().to_owned());
+            ".ann" => {
+                if let Some(marked) = boxes::stand_off(text) {
+                    self.merge(file, AnnotationKind::StandOff, marked);
+                }
+            }
+            ".txt" | ".text" | ".rpt" | ".rep" if file.bytes <= MAX_SINGLE_BYTES => {
+                let readings: [(AnnotationKind, fn(&str) -> Option<Marked>); 3] = [
+                    (AnnotationKind::Yolo, boxes::yolo),
+                    (AnnotationKind::Kitti, boxes::kitti),
+                    (AnnotationKind::Points, boxes::points),
+                ];
+                // A file has one kind: the first whose grammar all of its lines follow.
+                let first = readings.into_iter().find_map(|(kind, read)| Some((kind, read(text)?)));
+                if let Some((kind, marked)) = first {
+                    self.merge(file, kind, marked);
+                } else if texts::is_prose(file, text) {
+                    self.reports(index, AnnotationKind::TextReport, text);
+                }
             }
             _ => {}
         }
     }
-}
 
-/// The class numbers of a YOLO file; `None` when a line is none of its.
-fn yolo(text: &str) -> Option<Vec<String>> {
-    let mut classes = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let mut words = line.split_whitespace();
-        let class: u32 = words.next()?.parse().ok()?;
-        let numbers: Vec<f64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
-        let shape = numbers.len() == 4 || (numbers.len() >= 6 && numbers.len().is_multiple_of(2));
-        if !shape || !numbers.iter().all(|number| (0.0..=1.0).contains(number)) {
-            return None;
+    /// Adds what one file marks to that of its folder.
+    fn merge(&mut self, file: &FileFacts, kind: AnnotationKind, marked: Marked) {
+        let annotation = self.per_image(file, kind, Detail::PerImage { ending: file.ending().to_owned() });
+        annotation.set.files += 1;
+        annotation.set.entries += marked.classes.len() as u64;
+        annotation.set.outlines += marked.outlines;
+        for class in marked.classes {
+            *annotation.set.classes.entry(class).or_default() += 1;
         }
-        classes.push(class.to_string());
+        self.match_image(file, kind);
     }
-    (!classes.is_empty()).then_some(classes)
-}
 
-/// The types of a KITTI file; `None` when a line is none of its: a name, then 14 or 15 numbers of which the fifth to eighth are edges.
-fn kitti(text: &str) -> Option<Vec<String>> {
-    let mut classes = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (name, numbers) = words.split_first()?;
-        let numbers: Vec<f64> = numbers.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
-        let has_edges = matches!(numbers.len(), 14 | 15) && numbers[3] <= numbers[5] && numbers[4] <= numbers[6];
-        if name.parse::<f64>().is_ok() || !has_edges {
-            return None;
-        }
-        classes.push((*name).to_owned());
+    fn per_image(&mut self, file: &FileFacts, kind: AnnotationKind, detail: Detail) -> &mut Annotation {
+        let folder = file.folder().to_owned();
+        let key = (kind, folder.clone(), file.ending().to_owned());
+        self.per_image.entry(key).or_insert_with(|| {
+            let set = AnnotationSet { files: 0, ..AnnotationSet::new(folder, kind) };
+            Annotation { set, detail, images: BTreeSet::new() }
+        })
     }
-    (!classes.is_empty()).then_some(classes)
-}
 
-/// The classes of a file of points; `None` when a line is not two numbers from 0 and a whole number.
-fn points(text: &str) -> Option<Vec<String>> {
-    let mut classes = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [x, y, class] = words[..] else { return None };
-        let is_place = |word: &str| word.parse::<f64>().is_ok_and(|number| number >= 0.0);
-        if !is_place(x) || !is_place(y) || class.parse::<u32>().is_err() {
-            return None;
-        }
-        classes.push(class.to_owned());
-    }
-    (!classes.is_empty()).then_some(classes)
-}
-
-#[derive(Deserialize)]
-struct LabelMeFile {
-    shapes: Vec<LabelMeShape>,
-}
-
-#[derive(Deserialize)]
-struct LabelMeShape {
-    label: String,
-    #[serde(rename = "points")]
-    _points: Vec<[f64; 2]>,
-}
-
-/// The labels of a LabelMe file; `None` when it is no such file.
-fn labelme(text: &str) -> Option<Vec<String>> {
-    let file: LabelMeFile = serde_json::from_str(text).ok()?;
-    Some(file.shapes.into_iter().map(|shape| shape.label).collect())
-}
-
-#[derive(Deserialize)]
-struct CocoFile {
-    images: Vec<CocoImage>,
-    annotations: Vec<CocoAnnotation>,
-    categories: Vec<CocoCategory>,
-}
-
-#[derive(Deserialize)]
-struct CocoImage {
-    file_name: String,
-}
-
-#[derive(Deserialize)]
-struct CocoAnnotation {
-    category_id: i64,
-}
-
-#[derive(Deserialize)]
-struct CocoCategory {
-    id: i64,
-    name: String,
-}
-
-fn coco(file: &FileFacts, text: &str, images: &Images) -> Option<Annotation> {
-    let content: CocoFile = serde_json::from_str(text).ok()?;
-    let names: BTreeMap<i64, &str> =
-        content.categories.iter().map(|category| (category.id, category.name.as_str())).collect();
-    let mut classes: BTreeMap<String, u64> = BTreeMap::new();
-    for annotation in &content.annotations {
-        let name = names
-            .get(&annotation.category_id)
-            .map_or_else(|| format!("category {} without a name", annotation.category_id), |name| (*name).to_owned());
-        *classes.entry(name).or_default() += 1;
-    }
-    let found: BTreeSet<usize> =
-        content.images.iter().filter_map(|image| images.named(&image.file_name, file.folder())).collect();
-    Some(Annotation {
-        set: AnnotationSet {
-            path: file.path.clone(),
-            kind: AnnotationKind::Coco,
-            files: 1,
-            entries: content.annotations.len() as u64,
-            matched_images: found.len() as u64,
-            classes,
-        },
-        detail: Detail::Coco,
-        images: found,
-    })
-}
-
-type JsonObject = serde_json::Map<String, serde_json::Value>;
-
-fn questions(file: &FileFacts, text: &str, images: &Images) -> Option<Annotation> {
-    let list: Vec<JsonObject> = match serde_json::from_str(text) {
-        Ok(list) => list,
-        Err(_) => text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(|line| serde_json::from_str(line).ok())
-            .collect::<Option<_>>()?,
-    };
-    let first = list.first()?;
-    let called = |word: &str| -> Option<String> {
-        let exact = first.keys().find(|key| key.eq_ignore_ascii_case(word));
-        exact.or_else(|| first.keys().find(|key| key.to_lowercase().contains(word))).cloned()
-    };
-    let image_of = |object: &JsonObject, key: &str| {
-        let name = object.get(key)?.as_str()?;
-        images.named(name, file.folder()).or_else(|| images.with_stem(name, file.folder()))
-    };
-    let matches = |key: &String| list.iter().filter(|object| image_of(object, key).is_some()).count();
-    let image = first.keys().map(|key| (matches(key), key)).max_by_key(|(count, _)| *count);
-    let image = image.filter(|(count, _)| *count > 0).map(|(_, key)| key.clone())?;
-    let keys = Keys { image, question: called("question")?, answer: called("answer")? };
-    let found: BTreeSet<usize> = list.iter().filter_map(|object| image_of(object, &keys.image)).collect();
-    Some(Annotation {
-        set: AnnotationSet {
-            path: file.path.clone(),
-            kind: AnnotationKind::QaJson,
-            files: 1,
-            entries: list.len() as u64,
-            matched_images: found.len() as u64,
-            classes: BTreeMap::new(),
-        },
-        detail: Detail::Questions(keys),
-        images: found,
-    })
-}
-
-fn table(file: &FileFacts, text: &str, images: &Images) -> Option<Annotation> {
-    let table = tables::read(file, text, images)?;
-    let mut classes = BTreeMap::new();
-    for column in table.label_columns() {
-        for (value, count) in &column.values {
-            classes.insert(format!("{}: {value}", column.name), *count);
+    fn match_image(&mut self, file: &FileFacts, kind: AnnotationKind) {
+        let Some(image) = self.images.with_stem(file.stem(), file.folder()) else { return };
+        let key = (kind, file.folder().to_owned(), file.ending().to_owned());
+        if let Some(annotation) = self.per_image.get_mut(&key) {
+            annotation.images.insert(image);
+            annotation.set.matched_images = annotation.images.len() as u64;
         }
     }
-    let found = table.images.clone();
-    Some(Annotation {
-        set: AnnotationSet {
-            path: file.path.clone(),
-            kind: AnnotationKind::Table,
-            files: 1,
-            entries: table.num_rows,
-            matched_images: found.len() as u64,
-            classes,
-        },
-        detail: Detail::Table(table),
-        images: found,
-    })
+
+    /// Adds a report file to those of its folder.
+    fn reports(&mut self, index: usize, kind: AnnotationKind, text: &str) {
+        let file = &self.images.files[index];
+        let holding = match texts::report(kind, &file.path, text) {
+            Ok(holding) => holding,
+            Err(reason) => return self.found.broken.push(FileNote { path: file.path.clone(), reason }),
+        };
+        let detail = Detail::Reports { ending: file.ending().to_owned(), files: Vec::new(), patients: BTreeSet::new() };
+        let annotation = self.per_image(file, kind, detail);
+        annotation.set.files += 1;
+        annotation.set.entries += holding.reports;
+        annotation.set.measurements += holding.measurements;
+        for section in holding.sections {
+            *annotation.set.classes.entry(section).or_default() += 1;
+        }
+        if let Detail::Reports { files, patients, .. } = &mut annotation.detail {
+            files.push(index);
+            patients.extend(holding.patients);
+        }
+        self.match_image(file, kind);
+    }
+
+    fn finish(self) -> Found {
+        let mut found = self.found;
+        let is_shown = |annotation: &Annotation| match &annotation.detail {
+            Detail::Reports { files, .. } => {
+                annotation.set.kind != AnnotationKind::TextReport
+                    || !annotation.images.is_empty()
+                    || files.len() >= texts::MIN_PROSE_FILES
+                    || !annotation.set.classes.is_empty()
+            }
+            _ => !annotation.images.is_empty() || annotation.set.kind == AnnotationKind::StandOff,
+        };
+        found.annotations.extend(self.per_image.into_values().filter(is_shown));
+        found.annotations.sort_by(|a, b| a.set.path.cmp(&b.set.path).then(a.set.kind.cmp(&b.set.kind)));
+        found
+    }
 }
 
 /// The name of an image as a table or JSON file may write it: with or without its ending.

@@ -1,325 +1,138 @@
-//! What lies in a folder, before any config is written: formats, annotations, pairs of image and mask, duplicates, broken files,
-//! identifiers at risk, what each group of images could become, and a draft of the config for `gmai curate`.
+//! What lies in a folder, before any config is written: formats, annotations, pairs of image and mask, repeated and broken files,
+//! identifiers at risk, what each group of images is good for and what stands in the way of the rest, and a draft of the config
+//! for `gmai curate`.
 //!
 //! ```text
-//! files.rs        every file: format, hash, size of its pixels, whether it can be read
-//! annotations.rs  text files: what they annotate; tables.rs does CSV
-//! layout.rs       which images belong together, and how they are annotated; pairing.rs finds masks and label maps by name,
+//! walk.rs         the files, and which images are decoded when there are many; files.rs, what each holds; header.rs, without decoding;
+//!                 mask_like.rs tells masks from images by their values
+//! dicom.rs        series, and objects that mark or measure them
+//! annotations.rs  what annotates: boxes.rs, tables.rs with columns.rs, texts.rs
+//! layout.rs       which images belong together: dicom_groups.rs, mask_groups.rs with pairing.rs, class_groups.rs, text_groups.rs;
 //!                 joining.rs gives tables to the images they describe
-//! identifiers.rs  what could tell who a patient is
-//! draft.rs        the config; page.rs the HTML page with its thumbnails; text.rs the summary for a terminal
+//! group_facts.rs  what the images of a group have in common; repeats.rs, which are the same; identifiers.rs, what could name people
+//! uses.rs         what a group is good for
+//! draft.rs        the config; found.rs, the result; page.rs with thumbnails.rs, the HTML page; text.rs, the summary for a terminal
 //! ```
-//! Files are told by content, never by ending. Every count is exact: all files are hashed, all pictures decoded.
+//! Files are told by content, never by ending. Counts of files and annotations are exact; of very many images only some are decoded,
+//! and the result says how many.
 
 mod annotations;
+mod boxes;
+mod class_groups;
+mod columns;
+mod dicom;
+mod dicom_groups;
 mod draft;
 mod files;
+mod found;
+mod group_facts;
+mod header;
 mod identifiers;
 mod joining;
 mod layout;
+mod mask_groups;
+mod mask_like;
 mod page;
 mod pairing;
+mod repeats;
 mod tables;
 mod text;
+mod text_groups;
+mod texts;
+mod thumbnails;
+mod uses;
+mod walk;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use found::Thumbnail;
+pub use found::{
+    AnnotationKind, AnnotationSet, Contradiction, Coverage, FileNote, FormatCount, Group, GroupFacts, IdentifierRisk,
+    Inventory, Layout, Leak, ObjectFacts, PictureSizes, Repeats, SeriesFacts, Told, VolumeSizes,
+};
 pub use page::inventory_html;
 pub use text::inventory_text;
+pub use uses::{Blocked, Use, UseKind};
 
 use crate::Result;
 use gmai_imaging::Decoder;
-use gmai_schema::{Form, Modality, Progress};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use gmai_schema::Progress;
+use layout::Builder;
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// All that was found in a folder. Paths are relative to it, with `/` between parts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Inventory {
-    /// The folder as it was given.
-    pub root: String,
-    /// Regular files below it.
-    pub num_files: u64,
-    /// Their bytes.
-    pub num_bytes: u64,
-    /// Files per format, most frequent first.
-    pub formats: Vec<FormatCount>,
-    /// Sizes of the pictures; absent when there are none.
-    pub pictures: Option<PictureSizes>,
-    /// DICOM series.
-    pub series: Vec<SeriesFacts>,
-    /// DICOM files that belong to no series: without pixels (reports, plans), or without a SeriesInstanceUID.
-    pub outside_series: Vec<FileNote>,
-    /// NIfTI volumes per size in voxels, most frequent first.
-    pub volumes: Vec<VolumeSizes>,
-    /// Files that annotate images, or could.
-    pub annotations: Vec<AnnotationSet>,
-    /// Images that belong together.
-    pub groups: Vec<Group>,
-    /// Files with equal bytes, each list sorted.
-    pub duplicates: Vec<Vec<String>>,
-    /// Images that cannot be read.
-    pub broken: Vec<FileNote>,
-    /// What could tell who a patient is. Values are never shown.
-    pub identifiers: Vec<IdentifierRisk>,
-    /// A config that `gmai curate` reads; lines marked CHECK state what files cannot tell.
-    pub draft_config: String,
+/// How a folder is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Images that are decoded; of more, evenly spread ones of each folder. A volume counts as twenty.
+    pub max_decoded: u64,
 }
 
-/// How many files have one format.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FormatCount {
-    /// Format told by content (`png`, `dicom`, `nifti`, `json`, ...); for other files `other` with the ending of the name.
-    pub format: String,
-    /// Files of it.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-/// Widths and heights of pictures, in pixels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PictureSizes {
-    /// Pictures that were decoded.
-    pub count: u64,
-    /// Smallest and largest width.
-    pub width: (u32, u32),
-    /// Smallest and largest height.
-    pub height: (u32, u32),
-    /// Number of different sizes.
-    pub different: u64,
-}
-
-/// One DICOM series.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SeriesFacts {
-    /// Folder that holds all of its files.
-    pub folder: String,
-    /// Its files.
-    pub files: u64,
-    /// How it was acquired, where the header says so.
-    pub modality: Option<Modality>,
-    /// BodyPartExamined.
-    pub body_part: Option<String>,
-}
-
-/// Volumes of one size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VolumeSizes {
-    /// Voxels along left-right, back-front and feet-head.
-    pub dims: [usize; 3],
-    /// Volumes of that size.
-    pub count: u64,
-}
-
-/// The format of an annotation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnnotationKind {
-    /// Boxes in Pascal VOC XML.
-    Voc,
-    /// Boxes in COCO JSON.
-    Coco,
-    /// Boxes or polygons in YOLO text.
-    Yolo,
-    /// Boxes in KITTI text.
-    Kitti,
-    /// Shapes in LabelMe JSON.
-    #[serde(rename = "labelme")]
-    LabelMe,
-    /// Points in text.
-    Points,
-    /// A table with a row per image or more.
-    Table,
-    /// Questions and answers in JSON.
-    QaJson,
-}
-
-impl AnnotationKind {
-    /// What a reader sees.
-    pub fn name(self) -> &'static str {
-        match self {
-            AnnotationKind::Voc => "Pascal VOC boxes",
-            AnnotationKind::Coco => "COCO boxes",
-            AnnotationKind::Yolo => "YOLO boxes",
-            AnnotationKind::Kitti => "KITTI boxes",
-            AnnotationKind::LabelMe => "LabelMe shapes",
-            AnnotationKind::Points => "points",
-            AnnotationKind::Table => "table",
-            AnnotationKind::QaJson => "questions and answers",
-        }
+impl Default for Options {
+    /// Some minutes on two cores for pictures of common size.
+    fn default() -> Options {
+        Options { max_decoded: 50_000 }
     }
-}
-
-/// One annotation file, or all of one kind in a folder where there is one file per image.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AnnotationSet {
-    /// The file, or the folder.
-    pub path: String,
-    /// Its guessed kind.
-    pub kind: AnnotationKind,
-    /// Files.
-    pub files: u64,
-    /// Boxes, rows or questions.
-    pub entries: u64,
-    /// Images that they name and that are there.
-    pub matched_images: u64,
-    /// How often each class occurs: box names, or per column of a table `column: value`.
-    pub classes: BTreeMap<String, u64>,
-}
-
-/// How the images of a group are annotated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// Folders that name a class.
-    ClassFolders,
-    /// Rows of a table.
-    CsvLabels,
-    /// Pascal VOC.
-    Voc,
-    /// COCO.
-    Coco,
-    /// YOLO.
-    Yolo,
-    /// KITTI.
-    Kitti,
-    /// LabelMe.
-    #[serde(rename = "labelme")]
-    LabelMe,
-    /// Points in text.
-    Points,
-    /// A folder of masks per image.
-    InstanceMasks,
-    /// A mask per image.
-    MaskBeside,
-    /// A label map per NIfTI volume.
-    NiftiLabelMap,
-    /// DICOM series.
-    DicomSeries,
-    /// Questions and answers.
-    QaJson,
-    /// No annotation was found.
-    Unannotated,
-}
-
-impl Layout {
-    /// The kind's key in a curate config; `None` when there is none to write.
-    pub fn config_key(self) -> Option<&'static str> {
-        match self {
-            Layout::ClassFolders => Some("class_folders"),
-            Layout::CsvLabels => Some("csv_labels"),
-            Layout::Voc => Some("voc"),
-            Layout::Coco => Some("coco"),
-            Layout::Yolo => Some("yolo"),
-            Layout::Kitti => Some("kitti"),
-            Layout::LabelMe => Some("labelme"),
-            Layout::Points => Some("points"),
-            Layout::InstanceMasks => Some("instance_masks"),
-            Layout::MaskBeside => Some("mask_beside"),
-            Layout::NiftiLabelMap => Some("nifti_label_map"),
-            Layout::DicomSeries => Some("dicom_series"),
-            Layout::QaJson => Some("qa_json"),
-            Layout::Unannotated => None,
-        }
-    }
-
-    /// What a reader sees.
-    pub fn name(self) -> &'static str {
-        match self {
-            Layout::ClassFolders => "class folders",
-            Layout::CsvLabels => "pictures with a table",
-            Layout::Voc => "boxes in Pascal VOC",
-            Layout::Coco => "boxes in COCO",
-            Layout::Yolo => "boxes in YOLO",
-            Layout::Kitti => "boxes in KITTI text",
-            Layout::LabelMe => "shapes in LabelMe",
-            Layout::Points => "points in text",
-            Layout::InstanceMasks => "a mask per instance",
-            Layout::MaskBeside => "a mask per picture",
-            Layout::NiftiLabelMap => "volumes with label maps",
-            Layout::DicomSeries => "DICOM series",
-            Layout::QaJson => "questions and answers",
-            Layout::Unannotated => "no annotation found",
-        }
-    }
-}
-
-/// Images that belong together.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
-    /// Folder that all of it lies below; empty for the folder looked at.
-    pub folder: String,
-    /// How it is annotated.
-    pub layout: Layout,
-    /// Images: pictures, volumes, or files of series.
-    pub images: u64,
-    /// Images with an annotation.
-    pub annotated: u64,
-    /// How often each class occurs.
-    pub classes: BTreeMap<String, u64>,
-    /// How the images were acquired, where headers agree on it.
-    pub modality: Option<Modality>,
-    /// Forms of image-text pair that the annotation supports.
-    pub forms: Vec<Form>,
-    /// What a person should know before using it.
-    pub notes: Vec<String>,
-    /// The group in a curate config, without `[[source]]`'s name and place; absent when nothing can be made of it.
-    #[serde(skip)]
-    pub(crate) draft: Option<draft::SourceDraft>,
-    /// Paths of up to six images, evenly spread.
-    pub samples: Vec<String>,
-    /// The same as small PNG pictures in base64, where they could be drawn; shown by [`inventory_html`] only.
-    #[serde(skip)]
-    pub thumbnails: Vec<String>,
-}
-
-/// Something about one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FileNote {
-    /// The file.
-    pub path: String,
-    /// What is wrong, and what to do.
-    pub reason: String,
-}
-
-/// A place where something could tell who a patient is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct IdentifierRisk {
-    /// What it is, e.g. `DICOM PatientName` or `date in path`.
-    pub what: String,
-    /// Files that have it.
-    pub files: u64,
-    /// One of them.
-    pub example: String,
 }
 
 /// Looks at every file below `dir`.
 ///
 /// A file that cannot be read is listed, not an error; an error is a folder that cannot be opened.
-pub fn inventory(dir: &Path, decoder: &Decoder, on_progress: &mut dyn FnMut(Progress)) -> Result<Inventory> {
-    let files = files::examine_all(dir, decoder, on_progress)?;
-    let survey = files::dicom_series(dir, decoder, &files, on_progress);
-    let annotations = annotations::find(dir, &files, on_progress);
-    let mut groups = layout::groups(dir, decoder, &files, &survey, &annotations);
-    page::draw_thumbnails(dir, decoder, &mut groups, on_progress);
-    let draft_config = draft::config(dir, &groups);
+pub fn inventory(
+    dir: &Path,
+    decoder: &Decoder,
+    options: Options,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Inventory> {
+    let files::Examined { files, catalogue, coverage, unreadable } =
+        files::examine_all(dir, decoder, options.max_decoded, on_progress)?;
+    let objects = catalogue.object_facts(dir, &files, decoder);
+    let annotations::Found { annotations, broken } = annotations::find(dir, &files, &catalogue, on_progress);
+    let builder = Builder {
+        dir,
+        decoder,
+        files: &files,
+        catalogue: &catalogue,
+        objects: &objects,
+        taken: BTreeSet::new(),
+        groups: Vec::new(),
+    };
+    let mut buildings = layout::groups(builder, &annotations);
+    for building in &mut buildings {
+        group_facts::fill(building, &files, &catalogue);
+        uses::fill(building);
+        building.group.legend = thumbnails::legend(building);
+    }
+    thumbnails::draw(dir, decoder, (&files, &catalogue), &mut buildings, on_progress);
+    let repeats = repeats::find(&files, &catalogue, &buildings);
+    let groups: Vec<Group> = buildings.into_iter().map(|building| building.group).collect();
+    let mut all_broken = files::broken(dir, &files);
+    all_broken.extend(broken);
+    all_broken.extend(unreadable);
+    all_broken.sort_by(|a, b| a.path.cmp(&b.path));
+    let outside = catalogue.without_series.iter().map(|file| FileNote {
+        path: files[*file].path.clone(),
+        reason:
+            "SeriesInstanceUID is missing: slices of one folder are taken for one series, others for single pictures"
+                .to_owned(),
+    });
     Ok(Inventory {
         root: dir.display().to_string(),
         num_files: files.len() as u64,
         num_bytes: files.iter().map(|file| file.bytes).sum(),
+        coverage,
         formats: files::formats(&files),
         pictures: files::picture_sizes(&files),
-        series: survey.facts(),
-        outside_series: survey.outside.clone(),
+        series: catalogue.series_facts(&files),
+        outside_series: outside.collect(),
+        objects,
         volumes: files::volume_sizes(&files),
-        identifiers: identifiers::find(dir, &files, &annotations),
+        identifiers: identifiers::find(dir, &files, &catalogue, &annotations),
         annotations: annotations.into_iter().map(|annotation| annotation.set).collect(),
+        draft_config: draft::config(dir, &groups),
         groups,
-        duplicates: files::duplicates(&files),
-        broken: files::broken(&files, &survey),
-        draft_config,
+        repeats,
+        broken: all_broken,
     })
 }

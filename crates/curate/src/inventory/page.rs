@@ -1,166 +1,377 @@
 //! The inventory as one HTML page that needs nothing else.
 
-use super::text::{bytes, classes, folder_name, pair_forms};
-use super::{Group, Inventory};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use gmai_imaging::Decoder;
-use gmai_schema::{Progress, Rgb8};
-use image::imageops::FilterType;
-use image::{ImageFormat, RgbImage};
-use rayon::prelude::*;
-use std::io::Cursor;
-use std::path::Path;
+use super::text::{by_frequency, bytes, folder_name, number};
+use super::{Group, Inventory, Thumbnail, Use};
+use crate::{Error, Result};
+use askama::Template;
+use gmai_schema::Language;
+use std::collections::BTreeMap;
 
-/// Longer side of a thumbnail, in pixels.
-const THUMBNAIL_SIDE: u32 = 112;
-/// Classes named per group.
-const MAX_CLASSES: usize = 40;
-/// Rows per table; the rest is counted.
-const MAX_ROWS: usize = 200;
+/// Classes drawn as bars, per group.
+const MAX_BARS: usize = 14;
+/// Classes named behind them.
+const MAX_CLASSES: usize = 400;
+/// Rows shown at once per table, and behind a click.
+const MAX_ROWS: usize = 12;
+const MAX_HIDDEN: usize = 300;
+/// Notes shown per group.
+const MAX_NOTES: usize = 12;
+/// Groups shown in full; a tree with more is better looked at part by part.
+const MAX_GROUPS: usize = 400;
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#1c2733}\
-h1{font-size:1.6em}h2{margin-top:2em;border-bottom:1px solid #d5dde5}section{margin:1.5em 0;padding:1em;border:1px solid #d5dde5;border-radius:8px}\
-section h3{margin:0 0 .3em}table{border-collapse:collapse}td,th{padding:.15em .8em .15em 0;text-align:left;vertical-align:top}\
-img{margin:.4em .4em 0 0;border-radius:4px;background:#000}.note{color:#8a4b00}pre{background:#f4f7fa;padding:1em;overflow:auto;border-radius:8px}\
-.muted{color:#5f6f7f}";
+#[derive(Template)]
+#[template(path = "inventory.html")]
+struct Page<'a> {
+    inventory: &'a Inventory,
+    coverage: String,
+    cards: Vec<Card>,
+    groups: Vec<Section<'a>>,
+    lists: Vec<List>,
+    draft_lines: usize,
+}
 
-/// Draws the samples of every group; those that cannot be drawn are left out.
-pub(super) fn draw_thumbnails(
-    dir: &Path,
-    decoder: &Decoder,
-    groups: &mut [Group],
-    on_progress: &mut dyn FnMut(Progress),
-) {
-    let total = groups.len() as u64;
-    for (done, group) in groups.iter_mut().enumerate() {
-        group.thumbnails = group
-            .samples
-            .par_iter()
-            .filter_map(|path| thumbnail(&decoder.display(&dir.join(path), None).ok()?))
-            .collect();
-        let done = done as u64 + 1;
-        on_progress(Progress { phase: "draw samples".to_owned(), done, total, note: String::new() });
+struct Card {
+    name: &'static str,
+    value: String,
+    detail: String,
+    is_wrong: bool,
+}
+
+struct Section<'a> {
+    name: &'a str,
+    layout: &'static str,
+    count: String,
+    modality: String,
+    patients: String,
+    summary: String,
+    pictures: &'a [Thumbnail],
+    facts: Vec<(&'static str, String)>,
+    classes_title: String,
+    classes: Vec<Bar>,
+    more_classes: String,
+    num_more: usize,
+    made: Vec<Made>,
+    blocked: Vec<NotYet>,
+    notes: Vec<String>,
+}
+
+struct Bar {
+    name: String,
+    count: String,
+    percent: u64,
+    colour: String,
+}
+
+struct Made {
+    kind: &'static str,
+    items: String,
+    unit: &'static str,
+    forms: String,
+}
+
+struct NotYet {
+    kind: &'static str,
+    reason: String,
+    remedy: String,
+}
+
+struct List {
+    title: &'static str,
+    total: String,
+    explained: &'static str,
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    hidden: Vec<Vec<String>>,
+    left_out: usize,
+    is_wrong: bool,
+}
+
+/// A self-contained page: what each group is and what it is good for, what is wrong, identifiers, and the draft config.
+///
+/// # Errors
+/// When the template cannot be filled, which is a defect of gmai.
+pub fn inventory_html(inventory: &Inventory) -> Result<String> {
+    let page = Page {
+        inventory,
+        coverage: coverage(inventory),
+        cards: cards(inventory),
+        groups: inventory.groups.iter().take(MAX_GROUPS).map(section).collect(),
+        lists: lists(inventory),
+        draft_lines: inventory.draft_config.lines().count(),
+    };
+    page.render().map_err(|error| Error::Page { reason: error.to_string() })
+}
+
+fn coverage(inventory: &Inventory) -> String {
+    let coverage = inventory.coverage;
+    let mut said = match coverage.decoded == coverage.images {
+        true => format!("All {} images were decoded.", number(coverage.images)),
+        false => format!(
+            "{} of {} images were decoded, evenly spread; of the others the header was read.",
+            number(coverage.decoded),
+            number(coverage.images)
+        ),
+    };
+    if coverage.links_not_followed > 0 {
+        said += &format!(" {} links to folders were not followed.", coverage.links_not_followed);
+    }
+    if coverage.left_out > 0 {
+        said += &format!(" {} files of other programs (.git and the like) were left out.", number(coverage.left_out));
+    }
+    if inventory.groups.len() > MAX_GROUPS {
+        said += &format!(" {MAX_GROUPS} of {} groups are shown; inventory.json has all.", inventory.groups.len());
+    }
+    said
+}
+
+fn cards(inventory: &Inventory) -> Vec<Card> {
+    let card = |name, value: usize, detail: &str, is_wrong: bool| Card {
+        name,
+        value: number(value as u64),
+        detail: detail.to_owned(),
+        is_wrong: is_wrong && value > 0,
+    };
+    let repeats = &inventory.repeats;
+    let usable = inventory.groups.iter().filter(|group| !group.forms.is_empty()).count();
+    vec![
+        card("files", inventory.num_files as usize, &bytes(inventory.num_bytes), false),
+        card("images", inventory.coverage.images as usize, "pictures, volumes, DICOM", false),
+        card("groups", inventory.groups.len(), &format!("{usable} can be used as they are"), false),
+        card("unreadable", inventory.broken.len(), "files, with the reason", true),
+        card(
+            "repeated",
+            repeats.equal.len() + repeats.alike.len(),
+            &format!("{} under two labels", repeats.contradictions.len()),
+            !repeats.contradictions.is_empty(),
+        ),
+        card("leaks", repeats.leaks.len(), "between parts of a split", true),
+        card("identifiers", inventory.identifiers.len(), "kinds that may name people", true),
+    ]
+}
+
+fn section(group: &Group) -> Section<'_> {
+    let mut classes = by_frequency(&group.classes);
+    let most = classes.first().map_or(1, |class| *class.1).max(1);
+    let rest = classes.split_off(classes.len().min(MAX_BARS));
+    let more: Vec<String> = rest.iter().take(MAX_CLASSES).map(|(name, count)| format!("{name} {count}")).collect();
+    let bar = |(name, count): &(&String, &u64)| Bar {
+        name: (*name).clone(),
+        count: number(**count),
+        percent: (**count * 100 / most).max(1),
+        colour: group.legend.get(*name).cloned().unwrap_or_default(),
+    };
+    let made = |one: &Use| Made {
+        kind: one.kind.name(),
+        items: number(one.items),
+        unit: one.unit,
+        forms: one.forms.iter().map(|form| form.key().replace('_', " ")).collect::<Vec<_>>().join(", "),
+    };
+    let not_yet = |one: &Use| {
+        let blocked = one.blocked.as_ref()?;
+        Some(NotYet { kind: one.kind.name(), reason: blocked.reason.clone(), remedy: blocked.remedy.clone() })
+    };
+    let mut notes: Vec<String> = group.notes.iter().take(MAX_NOTES).cloned().collect();
+    if group.notes.len() > MAX_NOTES {
+        notes.push(format!("and {} more", group.notes.len() - MAX_NOTES));
+    }
+    let unit = group.layout.unit();
+    Section {
+        name: folder_name(&group.folder),
+        layout: group.layout.name(),
+        count: format!("{} {unit}", number(group.images)),
+        modality: names(&group.facts.modalities),
+        patients: group.facts.patients.as_ref().map_or(String::new(), |told| number(told.count)),
+        summary: format!(
+            "{}: {} {unit}, {} annotated",
+            group.layout.name(),
+            number(group.images),
+            number(group.annotated)
+        ),
+        pictures: &group.thumbnails,
+        facts: facts(group),
+        classes_title: format!("Classes ({})", classes.len() + rest.len()),
+        classes: classes.iter().map(bar).collect(),
+        num_more: rest.len(),
+        more_classes: more.join(", "),
+        made: group.uses.iter().filter(|one| one.blocked.is_none()).map(made).collect(),
+        blocked: group.uses.iter().filter_map(not_yet).collect(),
+        notes,
     }
 }
 
-/// A small PNG in base64; `None` when the picture cannot be encoded.
-fn thumbnail(picture: &Rgb8) -> Option<String> {
-    let (width, height) = (picture.width(), picture.height());
-    let full = RgbImage::from_raw(width, height, picture.pixels().to_vec())?;
-    let scale = f64::from(THUMBNAIL_SIDE) / f64::from(width.max(height));
-    let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
-    let small = image::imageops::resize(&full, side(width), side(height), FilterType::Triangle);
-    let mut png = Cursor::new(Vec::new());
-    small.write_to(&mut png, ImageFormat::Png).ok()?;
-    Some(STANDARD.encode(png.into_inner()))
+fn names(counts: &BTreeMap<String, u64>) -> String {
+    counts.keys().cloned().collect::<Vec<_>>().join(", ")
 }
 
-/// A self-contained page: groups with samples, annotations, what is wrong, identifiers, and the draft config.
-pub fn inventory_html(inventory: &Inventory) -> String {
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Inventory of {root}</title><style>{STYLE}</style></head><body>\
-         <h1>Inventory of {root}</h1><p>{files} files, {size}</p>",
-        root = escape(&inventory.root),
-        files = inventory.num_files,
-        size = bytes(inventory.num_bytes),
+fn facts(group: &Group) -> Vec<(&'static str, String)> {
+    let facts = &group.facts;
+    let counted = |counts: &BTreeMap<String, u64>| match by_frequency(counts).as_slice() {
+        [(only, _)] => (*only).clone(),
+        all => all.iter().map(|(name, count)| format!("{name} ({})", number(**count))).collect::<Vec<_>>().join(", "),
+    };
+    let mut rows = Vec::new();
+    let mut add = |name: &'static str, value: String| {
+        if !value.is_empty() {
+            rows.push((name, value));
+        }
+    };
+    add("modality", counted(&facts.modalities));
+    add("body part", counted(&facts.body_parts));
+    add("format", counted(&facts.formats));
+    add("size", counted(&facts.sizes));
+    add("values", counted(&facts.depths));
+    add("spacing", facts.spacing.as_ref().map_or(String::new(), spacing));
+    add("series", if facts.series > 0 { number(facts.series) } else { String::new() });
+    add("studies", facts.studies.map_or(String::new(), number));
+    let patients = facts.patients.as_ref().map(|told| format!("{} by {}", number(told.count), told.by));
+    add(
+        "patients",
+        patients.unwrap_or_else(|| {
+            if group.layout.is_text() { String::new() } else { "not told apart by these files".to_owned() }
+        }),
     );
-    let formats = inventory.formats.iter().map(|one| vec![one.format.clone(), one.files.to_string(), bytes(one.bytes)]);
-    table(&mut page, "Formats", &["format", "files", "size"], formats.collect());
-    if let Some(sizes) = &inventory.pictures {
-        page.push_str(&format!(
-            "<p>{} pictures, {} to {} pixels wide, {} to {} high, {} different sizes</p>",
-            sizes.count, sizes.width.0, sizes.width.1, sizes.height.0, sizes.height.1, sizes.different
-        ));
-    }
-    page.push_str("<h2>Groups of images</h2>");
-    inventory.groups.iter().for_each(|group| section(&mut page, group));
-    lists(&mut page, inventory);
-    page.push_str(&format!("<h2>Draft of a config</h2><pre>{}</pre></body></html>\n", escape(&inventory.draft_config)));
-    page
+    add("official split", counted(&facts.splits));
+    add("entries", if group.entries > 0 { number(group.entries) } else { String::new() });
+    rows
 }
 
-fn section(page: &mut String, group: &Group) {
-    page.push_str(&format!(
-        "<section><h3>{}</h3><p>{} images, {} annotated: {}</p><p>Pairs: {}</p>",
-        escape(folder_name(&group.folder)),
-        group.images,
-        group.annotated,
-        group.layout.name(),
-        escape(&pair_forms(group))
-    ));
-    if let Some(modality) = group.modality {
-        page.push_str(&format!("<p>Modality: {modality}</p>"));
-    }
-    if !group.classes.is_empty() {
-        page.push_str(&format!("<p class=\"muted\">{}</p>", escape(&classes(group, MAX_CLASSES))));
-    }
-    for note in &group.notes {
-        page.push_str(&format!("<p class=\"note\">{}</p>", escape(note)));
-    }
-    for (picture, path) in group.thumbnails.iter().zip(&group.samples) {
-        page.push_str(&format!("<img alt=\"\" title=\"{}\" src=\"data:image/png;base64,{picture}\">", escape(path)));
-    }
-    page.push_str("</section>");
+/// `0.7 to 0.9 × 0.7 to 0.9 × 5 mm`, or micrometres for slides.
+fn spacing(ranges: &[(f64, f64); 3]) -> String {
+    let is_fine = ranges[0].1 < 0.02;
+    let scale = if is_fine { 1000.0 } else { 1.0 };
+    let short = |value: f64| {
+        let text = format!("{:.3}", value * scale);
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let axes = ranges.iter().filter(|range| range.1 > 0.0).map(|(low, high)| match short(*low) == short(*high) {
+        true => short(*low),
+        false => format!("{} to {}", short(*low), short(*high)),
+    });
+    format!("{} {}", axes.collect::<Vec<_>>().join(" × "), if is_fine { "µm" } else { "mm" })
 }
 
-fn lists(page: &mut String, inventory: &Inventory) {
+fn list(title: &'static str, header: &[&'static str], rows: Vec<Vec<String>>) -> List {
+    let total = if rows.len() > 1 { number(rows.len() as u64) } else { String::new() };
+    let left_out = rows.len().saturating_sub(MAX_ROWS + MAX_HIDDEN);
+    let mut rows = rows.into_iter();
+    List {
+        title,
+        total,
+        explained: "",
+        header: header.to_vec(),
+        rows: rows.by_ref().take(MAX_ROWS).collect(),
+        hidden: rows.take(MAX_HIDDEN).collect(),
+        left_out,
+        is_wrong: false,
+    }
+}
+
+fn lists(inventory: &Inventory) -> Vec<List> {
+    let repeats = &inventory.repeats;
+    let contradictions = repeats.contradictions.iter().map(|one| {
+        let how = if one.is_equal { "equal" } else { "nearly equal" };
+        let mut row: Vec<String> = one.paths.to_vec();
+        row.extend(one.labels.clone());
+        row.push(how.to_owned());
+        row
+    });
+    let leaks = repeats.leaks.iter().map(|leak| {
+        vec![
+            leak.paths[0].clone(),
+            leak.paths[1].clone(),
+            format!("{} and {}", leak.parts[0], leak.parts[1]),
+            leak.what.to_owned(),
+        ]
+    });
+    let broken = inventory.broken.iter().map(|broken| vec![broken.path.clone(), broken.reason.clone()]);
+    let risks =
+        inventory.identifiers.iter().map(|risk| vec![risk.what.clone(), number(risk.files), risk.example.clone()]);
+    let mut lists = vec![
+        List { is_wrong: true, ..list("Files that cannot be read", &["file", "reason"], broken.collect()) },
+        List {
+            is_wrong: true,
+            explained: "The same picture says two things. Decide which is right, or leave both out.",
+            ..list(
+                "Pictures under two labels",
+                &["one", "other", "label of one", "label of other", "pixels"],
+                contradictions.collect(),
+            )
+        },
+        List {
+            is_wrong: true,
+            explained: "Scores on such a test set are too good. gmai curate keeps them on one side of its own split.",
+            ..list(
+                "Leaks between parts of an official split",
+                &["one", "other", "parts", "what is the same"],
+                leaks.collect(),
+            )
+        },
+        List {
+            explained: "Values are never shown. gmai deid removes them.",
+            ..list("Identifiers at risk", &["what", "files", "for example"], risks.collect())
+        },
+        list("Equal images", &["files"], repeats.equal.iter().map(|paths| vec![shortened(paths)]).collect()),
+        list("Nearly equal pictures", &["one", "other"], repeats.alike.iter().map(|pair| pair.to_vec()).collect()),
+    ];
+    lists.extend(inputs(inventory));
+    lists.retain(|list| !list.rows.is_empty());
+    lists
+}
+
+/// Equal files in a line; of many the first.
+fn shortened(paths: &[String]) -> String {
+    const MOST: usize = 6;
+    let shown = paths.iter().take(MOST).cloned().collect::<Vec<_>>().join(" = ");
+    if paths.len() > MOST { format!("{shown} and {} more", paths.len() - MOST) } else { shown }
+}
+
+/// Tables of what was found where.
+fn inputs(inventory: &Inventory) -> Vec<List> {
     let annotations = inventory.annotations.iter().map(|set| {
-        vec![set.path.clone(), set.kind.name().to_owned(), set.entries.to_string(), set.matched_images.to_string()]
+        let path = folder_name(&set.path).to_owned();
+        vec![path, set.kind.name().to_owned(), number(set.files), number(set.entries), number(set.matched_images)]
     });
-    table(page, "Annotations", &["file or folder", "kind", "entries", "images"], annotations.collect());
+    let objects = inventory.objects.iter().map(|object| {
+        let names = object.names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+        let series = if object.has_series { "yes" } else { "no" };
+        vec![object.path.clone(), object.kind.to_owned(), number(object.entries), names, series.to_owned()]
+    });
     let series = inventory.series.iter().map(|series| {
-        let modality = series.modality.map_or("not stated".to_owned(), |modality| modality.to_string());
-        let body_part = series.body_part.clone().unwrap_or_default();
-        vec![folder_name(&series.folder).to_owned(), series.files.to_string(), modality, body_part]
+        let modality =
+            series.modality.map_or("not stated".to_owned(), |modality| modality.name(Language::En).to_owned());
+        let [columns, rows] = series.size;
+        let frames = if series.frames > 1 { format!(" × {}", series.frames) } else { String::new() };
+        let step = |value: f64| if value > 0.0 { format!("{value:.2}") } else { "?".to_owned() };
+        vec![
+            folder_name(&series.folder).to_owned(),
+            number(series.files),
+            modality,
+            series.body_part.clone().unwrap_or_default(),
+            format!("{columns} × {rows}{frames}"),
+            format!("{} bits", series.bits),
+            series.spacing.map(step).join(" × "),
+        ]
     });
-    table(page, "DICOM series", &["folder", "files", "modality", "body part"], series.collect());
     let outside = inventory.outside_series.iter().map(|note| vec![note.path.clone(), note.reason.clone()]);
-    table(page, "DICOM files without pixels or without a SeriesInstanceUID", &["file", "reason"], outside.collect());
     let volumes = inventory.volumes.iter().map(|size| {
         let [x, y, z] = size.dims;
-        vec![format!("{x} × {y} × {z}"), size.count.to_string()]
+        vec![format!("{x} × {y} × {z}"), number(size.count)]
     });
-    table(page, "NIfTI volumes", &["voxels", "volumes"], volumes.collect());
-    let risks =
-        inventory.identifiers.iter().map(|risk| vec![risk.what.clone(), risk.files.to_string(), risk.example.clone()]);
-    table(page, "Identifiers at risk", &["what", "files", "for example"], risks.collect());
-    let broken = inventory.broken.iter().map(|broken| vec![broken.path.clone(), broken.reason.clone()]);
-    table(page, "Files that cannot be read", &["file", "reason"], broken.collect());
-    let duplicates = inventory.duplicates.iter().map(|paths| vec![paths.join(" = ")]);
-    table(page, "Equal files", &["files"], duplicates.collect());
-}
-
-fn table(page: &mut String, title: &str, header: &[&str], rows: Vec<Vec<String>>) {
-    if rows.is_empty() {
-        return;
-    }
-    page.push_str(&format!("<h2>{title}</h2><table><tr>"));
-    header.iter().for_each(|name| page.push_str(&format!("<th>{name}</th>")));
-    page.push_str("</tr>");
-    for row in rows.iter().take(MAX_ROWS) {
-        page.push_str("<tr>");
-        row.iter().for_each(|cell| page.push_str(&format!("<td>{}</td>", escape(cell))));
-        page.push_str("</tr>");
-    }
-    page.push_str("</table>");
-    if rows.len() > MAX_ROWS {
-        page.push_str(&format!("<p>and {} more</p>", rows.len() - MAX_ROWS));
-    }
-}
-
-/// Text as HTML: names of files come from outside.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    let formats = inventory.formats.iter().map(|one| vec![one.format.clone(), number(one.files), bytes(one.bytes)]);
+    vec![
+        list("Annotation files", &["file or folder", "kind", "files", "entries", "images"], annotations.collect()),
+        list(
+            "DICOM objects that are no images",
+            &["file", "kind", "entries", "names", "series is here"],
+            objects.collect(),
+        ),
+        list(
+            "DICOM series",
+            &["folder", "files", "modality", "body part", "size", "values", "spacing in mm"],
+            series.collect(),
+        ),
+        list("DICOM images without a SeriesInstanceUID", &["file", "remedy"], outside.collect()),
+        list("Volumes", &["voxels", "volumes"], volumes.collect()),
+        list("Formats", &["format", "files", "size"], formats.collect()),
+    ]
 }

@@ -1,14 +1,16 @@
 //! Masks and label maps found by name: beside the image with a longer name, or under the same name in a folder next to it.
 
-use super::files::{FileFacts, Holds, split};
+use super::files::{FileFacts, split};
+use super::mask_like::Likeness;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Images of one folder with their masks, all named alike.
 pub(super) struct Pairs {
-    /// Folder and ending of the images.
+    /// Folder and ending of the images, and what their names have after the part that they share with the mask's.
     pub image_folder: String,
     pub image_ending: String,
-    /// Folder and ending of the masks, and what their names have after the image's.
+    pub image_suffix: String,
+    /// The same of the masks.
     pub mask_folder: String,
     pub mask_ending: String,
     pub suffix: String,
@@ -16,110 +18,183 @@ pub(super) struct Pairs {
     pub pairs: Vec<(usize, usize)>,
 }
 
+/// Lengths of names written out one by one in patterns.
+const MAX_LENGTHS: usize = 12;
+
 impl Pairs {
     /// The images.
     pub(super) fn images(&self) -> BTreeSet<usize> {
         self.pairs.iter().map(|pair| pair.0).collect()
     }
 
-    /// Text with which all image names end but no mask name does, so that a pattern can tell them apart; empty where it is not needed.
-    /// `None` when images and masks of one folder and ending cannot be told apart by the end of their names.
-    pub(super) fn telling_end(&self, files: &[FileFacts]) -> Option<String> {
-        if self.image_folder != self.mask_folder || self.image_ending != self.mask_ending {
-            return Some(String::new());
+    /// Names of images without their ending, as patterns that match no mask of the same folder; `None` when there are none.
+    /// The second text is what follows the placeholder in the names of masks, before their suffix.
+    pub(super) fn image_patterns(&self, files: &[FileFacts]) -> Option<(Vec<String>, String)> {
+        let suffix = &self.image_suffix;
+        if self.image_folder != self.mask_folder || self.image_ending != self.mask_ending || !suffix.is_empty() {
+            return Some((vec![format!("{{stem}}{suffix}")], String::new()));
         }
         let ends: BTreeSet<Option<char>> =
             self.pairs.iter().map(|(image, _)| files[*image].stem().chars().next_back()).collect();
-        match (ends.len(), ends.first()) {
-            (1, Some(Some(end))) if !self.suffix.ends_with(*end) && !"{}*/".contains(*end) => Some(end.to_string()),
-            _ => None,
+        if let (1, Some(Some(end))) = (ends.len(), ends.first())
+            && !self.suffix.ends_with(*end)
+            && !"{}*/".contains(*end)
+        {
+            return Some((vec![format!("{{stem}}{end}")], end.to_string()));
         }
+        let lengths = |indices: &mut dyn Iterator<Item = usize>| -> BTreeSet<usize> {
+            indices.map(|index| files[index].stem().chars().count()).collect()
+        };
+        let of_images = lengths(&mut self.pairs.iter().map(|pair| pair.0));
+        let of_masks = lengths(&mut self.pairs.iter().map(|pair| pair.1));
+        let tells = of_images.len() <= MAX_LENGTHS && of_images.is_disjoint(&of_masks);
+        tells.then(|| (of_images.iter().map(|length| format!("{{stem:{length}}}")).collect(), String::new()))
     }
 }
 
 /// Words by which folders and names of masks are known.
 const MASK_WORDS: [&str; 7] = ["mask", "label", "seg", "annot", "_gt", "groundtruth", "ground_truth"];
 
-fn says_mask(text: &str) -> bool {
+/// Whether a name or path speaks of masks.
+pub(super) fn says_mask(text: &str) -> bool {
     let text = text.to_lowercase();
     MASK_WORDS.iter().any(|word| text.contains(word)) || text == "gt"
 }
 
-/// Where a mask belongs: how names differ, and the image.
-type Key = (String, String, String, String, String);
+/// Where a mask belongs: how names differ.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    image_folder: String,
+    image_ending: String,
+    image_suffix: String,
+    mask_folder: String,
+    suffix: String,
+    mask_ending: String,
+}
+
+/// Which files are paired.
+struct Rule<'a> {
+    is_mask: &'a dyn Fn(usize) -> bool,
+    is_image: &'a dyn Fn(usize) -> bool,
+    fits: &'a dyn Fn(&FileFacts, &FileFacts) -> bool,
+}
 
 /// Pairs of picture and mask picture among files that are not `taken`.
 pub(super) fn pictures(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<Pairs> {
-    let is_mask = |index: usize| matches!(files[index].holds, Holds::Picture { mask_like: true, .. });
-    let is_image = |index: usize| matches!(files[index].holds, Holds::Picture { .. });
-    find(files, taken, &is_mask, &is_image, &same_picture_size)
+    let is_mask = |index: usize| files[index].picture().is_some_and(|picture| picture.mask_like);
+    let is_image = |index: usize| files[index].is_picture();
+    find(files, taken, &Rule { is_mask: &is_mask, is_image: &is_image, fits: &same_picture_size })
 }
 
 /// Pairs of volume and label map among files that are not `taken`.
 pub(super) fn volumes(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<Pairs> {
-    let is_volume = |index: usize| matches!(files[index].holds, Holds::Volume { .. });
-    let is_label = |index: usize| is_volume(index) && says_mask(&files[index].path);
-    find(files, taken, &is_label, &is_volume, &same_dims)
+    let is_volume = |index: usize| files[index].volume().is_some();
+    let is_label = |index: usize| is_label(&files[index]);
+    find(files, taken, &Rule { is_mask: &is_label, is_image: &is_volume, fits: &same_dims })
+}
+
+/// Whether a volume is a label map: by its values, else by its name.
+pub(super) fn is_label(file: &FileFacts) -> bool {
+    let named = || says_mask(split(file.folder()).1) || says_mask(file.stem());
+    file.volume().is_some_and(|volume| match volume.likeness {
+        Some(Likeness::Flat) => true,
+        Some(Likeness::Image) => false,
+        Some(Likeness::Few | Likeness::Empty) | None => named(),
+    })
 }
 
 fn same_picture_size(image: &FileFacts, mask: &FileFacts) -> bool {
-    match (&image.holds, &mask.holds) {
-        (Holds::Picture { width: a, height: b, .. }, Holds::Picture { width: c, height: d, .. }) => (a, b) == (c, d),
+    match (image.picture(), mask.picture()) {
+        (Some(a), Some(b)) => (a.width, a.height) == (b.width, b.height),
         _ => false,
     }
 }
 
-fn same_dims(image: &FileFacts, mask: &FileFacts) -> bool {
-    matches!((&image.holds, &mask.holds), (Holds::Volume { dims: a }, Holds::Volume { dims: b }) if a == b)
+/// Axes of volumes whose header alone was read are in stored order, so that only the sizes can be compared.
+pub(super) fn same_dims(image: &FileFacts, mask: &FileFacts) -> bool {
+    let sorted = |file: &FileFacts| {
+        let mut dims = file.volume()?.dims;
+        dims.sort_unstable();
+        Some(dims)
+    };
+    sorted(image).is_some() && sorted(image) == sorted(mask)
 }
 
-fn find(
-    files: &[FileFacts],
-    taken: &BTreeSet<usize>,
-    is_mask: &dyn Fn(usize) -> bool,
-    is_image: &dyn Fn(usize) -> bool,
-    fits: &dyn Fn(&FileFacts, &FileFacts) -> bool,
-) -> Vec<Pairs> {
+fn find(files: &[FileFacts], taken: &BTreeSet<usize>, rule: &Rule) -> Vec<Pairs> {
     let mut by_folder: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
     let mut next_to: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (index, file) in files.iter().enumerate().filter(|(index, _)| is_image(*index) && !taken.contains(index)) {
+    for (index, file) in files.iter().enumerate().filter(|(index, _)| (rule.is_image)(*index) && !taken.contains(index))
+    {
         by_folder.entry(file.folder()).or_default().entry(file.stem()).or_insert(index);
         next_to.entry(split(file.folder()).0).or_default().insert(file.folder());
     }
     let mut found: BTreeMap<Key, Vec<(usize, usize)>> = BTreeMap::new();
-    for (mask, file) in files.iter().enumerate().filter(|(index, _)| is_mask(*index) && !taken.contains(index)) {
-        let beside = by_folder.get(file.folder()).and_then(|names| shorter_name(names, file.stem()));
+    for (mask, file) in files.iter().enumerate().filter(|(index, _)| (rule.is_mask)(*index) && !taken.contains(index)) {
+        let names = by_folder.get(file.folder());
+        let beside = names.and_then(|names| shorter_name(names, file.stem()));
         let siblings = next_to.get(split(file.folder()).0).into_iter().flatten();
-        let opposite = siblings
-            .filter(|folder| **folder != file.folder() && says_mask(split(file.folder()).1))
-            .find_map(|folder| by_folder.get(folder)?.get(file.stem()).copied());
-        let Some(image) = beside.or(opposite) else { continue };
-        if is_mask(image) && beside.is_none() || !fits(&files[image], file) {
-            continue;
-        }
-        let suffix = file.stem()[files[image].stem().len()..].to_owned();
+        let opposite = || {
+            siblings
+                .filter(|folder| **folder != file.folder() && says_mask(split(file.folder()).1))
+                .find_map(|folder| by_folder.get(folder)?.get(file.stem()).copied())
+        };
+        let fits = |image: usize| (rule.fits)(&files[image], file);
+        let (image, shared) = match beside.or_else(opposite).filter(|image| fits(*image)) {
+            Some(image) if beside.is_some() || !(rule.is_mask)(image) => (image, files[image].stem().len()),
+            _ => {
+                let others = |index: usize| !(rule.is_mask)(index) && fits(index);
+                match names.and_then(|names| other_role(names, file.stem(), &others)) {
+                    Some(found) => found,
+                    None => continue,
+                }
+            }
+        };
         let owned = |text: &str| text.to_owned();
-        let key = (
-            owned(files[image].folder()),
-            owned(files[image].ending()),
-            owned(file.folder()),
-            suffix,
-            owned(file.ending()),
-        );
+        let key = Key {
+            image_folder: owned(files[image].folder()),
+            image_ending: owned(files[image].ending()),
+            image_suffix: owned(&files[image].stem()[shared..]),
+            mask_folder: owned(file.folder()),
+            suffix: owned(&file.stem()[shared..]),
+            mask_ending: owned(file.ending()),
+        };
         found.entry(key).or_default().push((image, mask));
     }
-    found
-        .into_iter()
-        .map(|((image_folder, image_ending, mask_folder, suffix, mask_ending), mut pairs)| {
-            pairs.sort_unstable();
-            Pairs { image_folder, image_ending, mask_folder, mask_ending, suffix, pairs }
-        })
-        .collect()
+    let pairs = |(key, mut pairs): (Key, Vec<(usize, usize)>)| {
+        pairs.sort_unstable();
+        let Key { image_folder, image_ending, image_suffix, mask_folder, suffix, mask_ending } = key;
+        Pairs { image_folder, image_ending, image_suffix, mask_folder, mask_ending, suffix, pairs }
+    };
+    found.into_iter().map(pairs).collect()
+}
+
+/// Marks between the words of a name.
+const MARKS: [char; 4] = ['_', '-', '.', ' '];
+
+/// The only file whose name differs from a mask's in the last words: `brain1_image` for `brain1_label`. With it, the length of what
+/// both names share.
+fn other_role(names: &BTreeMap<&str, usize>, name: &str, fits: &dyn Fn(usize) -> bool) -> Option<(usize, usize)> {
+    let cuts = name.char_indices().rev().filter(|(_, letter)| MARKS.contains(letter));
+    for (position, _) in cuts {
+        let (shared, role) = name.split_at(position);
+        let others: Vec<usize> = names
+            .range(shared..)
+            .take_while(|(other, _)| other.starts_with(shared))
+            .filter(|(other, index)| other[shared.len()..].starts_with(MARKS) && **other != name && fits(**index))
+            .map(|(_, index)| *index)
+            .collect();
+        match others.as_slice() {
+            [only] if says_mask(role) => return Some((*only, position)),
+            [] => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// The longest name of which `name` is a continuation after a mark such as `_`.
 fn shorter_name(names: &BTreeMap<&str, usize>, name: &str) -> Option<usize> {
-    let cuts = name.char_indices().rev().filter(|(_, letter)| ['_', '-', '.', ' '].contains(letter));
+    let cuts = name.char_indices().rev().filter(|(_, letter)| MARKS.contains(letter));
     cuts.filter_map(|(position, _)| names.get(&name[..position]).copied()).next()
 }
 
@@ -168,4 +243,57 @@ pub(super) fn instance_folders(files: &[FileFacts], taken: &BTreeSet<usize>) -> 
     }
     found.retain(|key, _| num_cases[key] > 1); // One folder of masks is no layout.
     found.into_values().collect()
+}
+
+/// Folders with one binary label map per class, named after it, and the volume that they belong to.
+pub(super) struct ClassMaps {
+    /// Folder that holds the cases, or the volume when there is one case.
+    pub root: String,
+    /// The volume and the folder of the maps, relative to a case.
+    pub image_name: String,
+    pub mask_folder: String,
+    pub mask_ending: String,
+    /// Whether there are several cases, each in a folder of its own below the root.
+    pub has_cases: bool,
+    /// Each volume with its maps.
+    pub cases: Vec<(usize, Vec<usize>)>,
+}
+
+/// Whether a volume holds zeros alone: as a map, nothing is marked in it.
+pub(super) fn is_empty(file: &FileFacts) -> bool {
+    file.volume().is_some_and(|volume| volume.likeness == Some(Likeness::Empty))
+}
+
+/// Class maps among volumes that are not `taken`: a folder of label maps of one size next to exactly one volume of that size.
+pub(super) fn class_maps(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<ClassMaps> {
+    let mut by_folder: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, file) in
+        files.iter().enumerate().filter(|(index, file)| file.volume().is_some() && !taken.contains(index))
+    {
+        by_folder.entry(file.folder()).or_default().push(index);
+    }
+    let mut found: BTreeMap<(&str, &str, &str, &str), Vec<(usize, Vec<usize>)>> = BTreeMap::new();
+    for (folder, maps) in &by_folder {
+        let first = &files[maps[0]];
+        let alike = maps.iter().all(|map| {
+            let file = &files[*map];
+            (is_label(file) || is_empty(file)) && same_dims(first, file) && file.ending() == first.ending()
+        });
+        let (parent, leaf) = split(folder);
+        let beside = by_folder.get(parent).into_iter().flatten().copied();
+        let volumes: Vec<usize> = beside
+            .filter(|index| !is_label(&files[*index]) && !is_empty(&files[*index]) && same_dims(first, &files[*index]))
+            .collect();
+        if let ([volume], true, true) = (volumes.as_slice(), alike, maps.len() > 1 && !folder.is_empty()) {
+            let key = (split(parent).0, leaf, files[*volume].name(), first.ending());
+            found.entry(key).or_default().push((*volume, maps.clone()));
+        }
+    }
+    let all = found.into_iter().map(|((grandparent, leaf, image, ending), cases)| {
+        let has_cases = cases.len() > 1;
+        let root = if has_cases { grandparent } else { files[cases[0].0].folder() };
+        let (root, image_name, mask_folder, mask_ending) = (root.into(), image.into(), leaf.into(), ending.into());
+        ClassMaps { root, image_name, mask_folder, mask_ending, has_cases, cases }
+    });
+    all.collect()
 }

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use gmai_schema::Rgb8;
+use gmai_schema::{Form, Rgb8};
 use gmai_testkit::{
     DicomImage, NiftiImage, NiftiVoxels, ScanSet, hostile, write_dicom, write_grey_png, write_nifti,
     write_quickstart_data, write_rgb_png,
 };
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A folder that files are put into.
@@ -41,7 +42,7 @@ impl Tree {
     }
 
     fn inventory(&self) -> Inventory {
-        let inventory = inventory(self.0.path(), &Decoder::default(), &mut |_| {}).unwrap();
+        let inventory = inventory(self.0.path(), &Decoder::default(), Options::default(), &mut |_| {}).unwrap();
         self.draft_is_accepted(&inventory);
         inventory
     }
@@ -158,10 +159,10 @@ fn masks_are_paired_by_name() {
     }
     let found = tree.inventory();
     let expected =
-        [(Layout::InstanceMasks, "cells", 3), (Layout::MaskBeside, "eye", 3), (Layout::MaskBeside, "polyp", 3)];
+        [(Layout::InstanceMasks, "cells", 3), (Layout::ObserverMasks, "eye", 3), (Layout::MaskBeside, "polyp", 3)];
     assert_eq!(layouts(&found), expected);
     assert_eq!(found.groups[0].classes["instance"], 6);
-    assert!(found.groups[1].notes.iter().any(|note| note.contains("_2ndHO")), "{:?}", found.groups[1].notes);
+    assert!(found.draft_config.contains("{stem}_2ndHO.png"), "{}", found.draft_config);
     assert!(found.draft_config.contains("masks = \"masks/{stem}.png\""), "{}", found.draft_config);
 }
 
@@ -195,10 +196,10 @@ fn series_are_found_and_identifiers_named_without_values() {
     }
     let found = tree.inventory();
     assert_eq!(layouts(&found), [(Layout::DicomSeries, "ct/p1", 3)]);
-    assert_eq!(found.groups[0].modality, Some(Modality::Ct));
+    assert_eq!(found.groups[0].facts.modalities, BTreeMap::from([("CT".to_owned(), 3)]));
     let risk = found.identifiers.iter().find(|risk| risk.what == "DICOM PatientID").unwrap();
     assert_eq!(risk.files, 3);
-    let page = inventory_html(&found);
+    let page = inventory_html(&found).unwrap();
     let json = serde_json::to_string(&found).unwrap();
     for text in [&page, &json, &inventory_text(&found)] {
         assert!(!text.contains("SECRET-77"));
@@ -231,9 +232,9 @@ fn broken_and_equal_files_are_listed_and_the_rest_goes_on() {
     std::fs::write(tree.path("cut.nii"), hostile::truncated_nifti().unwrap()).unwrap();
     let found = tree.inventory();
     let broken: Vec<&str> = found.broken.iter().map(|broken| broken.path.as_str()).collect();
-    assert_eq!(broken, ["cut.nii", "cut.png", "empty.png", "huge.png", "renamed.jpg"]);
-    assert_eq!(found.outside_series.len(), 1, "a header without a series");
-    assert_eq!(found.duplicates, [vec!["a.png".to_owned(), "copy/b.png".to_owned()]]);
+    assert_eq!(broken, ["cut.nii", "cut.png", "empty.png", "huge.dcm", "huge.png", "renamed.jpg"]);
+
+    assert_eq!(found.repeats.equal, [vec!["a.png".to_owned(), "copy/b.png".to_owned()]]);
     assert_eq!(found.groups.iter().map(|group| group.images).sum::<u64>(), 3);
     assert_eq!(found.formats.iter().map(|format| format.files).sum::<u64>(), found.num_files);
 }
@@ -243,15 +244,15 @@ fn names_from_outside_do_not_become_markup() {
     let tree = Tree::new();
     tree.picture("<b>&\"x/1.png", 1);
     tree.picture("y'{z}/1.png", 2);
-    let page = inventory_html(&tree.inventory());
-    assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;&quot;x"));
+    let page = inventory_html(&tree.inventory()).unwrap();
+    assert!(!page.contains("<b>") && page.contains("&#60;b&#62;&#38;&#34;x"));
 }
 
 #[test]
 fn a_missing_folder_is_an_error_and_an_empty_one_is_not() {
     let tree = Tree::new();
     let missing = tree.0.path().join("missing");
-    let error = inventory(&missing, &Decoder::default(), &mut |_| {}).unwrap_err();
+    let error = inventory(&missing, &Decoder::default(), Options::default(), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("missing"));
     let empty = tree.inventory();
     assert_eq!((empty.num_files, empty.groups.len()), (0, 0));
@@ -274,7 +275,7 @@ fn the_quickstart_data_are_understood() {
     ] {
         assert!(layouts.contains(&layout), "{layout:?} is not among {layouts:?}");
     }
-    let again = inventory(tree.0.path(), &Decoder::default(), &mut |_| {}).unwrap();
+    let again = inventory(tree.0.path(), &Decoder::default(), Options::default(), &mut |_| {}).unwrap();
     assert_eq!(found, again);
 }
 
@@ -291,17 +292,15 @@ fn real_data_are_read_without_losing_an_image() {
     sets.sort();
     let mut usable = 0;
     for set in sets {
-        let found = inventory(&set, &Decoder::default(), &mut |_| {}).unwrap();
+        let found = inventory(&set, &Decoder::default(), Options::default(), &mut |_| {}).unwrap();
         println!("{}", inventory_text(&found));
         usable += usize::from(found.groups.iter().any(|group| !group.forms.is_empty()));
         let tree = Tree::new();
         tree.draft_is_accepted(&found);
-        let pictures = found.pictures.map_or(0, |sizes| sizes.count);
-        let volumes: u64 = found.volumes.iter().map(|size| size.count).sum();
-        let series: u64 = found.series.iter().map(|series| series.files).sum();
-        let grouped: u64 = found.groups.iter().map(|group| group.images).sum();
-        assert!(grouped <= pictures + volumes + series);
-        assert!(grouped > 0 || pictures + volumes + series == 0, "{}", set.display());
+        let images = found.groups.iter().filter(|group| group.layout.unit() != "reports").map(|group| group.images);
+        let images: u64 = images.sum();
+        assert!(images <= found.coverage.images, "{}: {images} images in groups", set.display());
+        assert!(images > 0 || found.coverage.images == 0, "{}", set.display());
     }
     assert!(usable >= 10, "only {usable} sets could be used");
 }

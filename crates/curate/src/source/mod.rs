@@ -22,7 +22,7 @@ mod voc;
 mod yolo;
 
 pub(crate) use dicom_objects::{DicomMarks, ObjectKind};
-pub(crate) use report::ReportText;
+pub(crate) use report::{Holding, ReportFormat, ReportText, take_stock};
 
 use crate::config::Source;
 use crate::inputs::Inputs;

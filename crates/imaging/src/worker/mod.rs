@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::label::LabelMap;
 use crate::mask::Mask;
 use crate::series::{HeaderFacts, Slice, SlicePixels};
+use crate::summary::DicomSummary;
 use crate::volume::Volume;
 use crate::{Content, Scan};
 use gmai_schema::Rgb8;
@@ -112,6 +113,13 @@ impl Answered {
     pub(crate) fn header(self, path: &Path) -> Result<HeaderFacts> {
         match self.answer {
             Answer::Header(facts) => Ok(facts),
+            answer => Err(no_answer(path, answer)),
+        }
+    }
+
+    pub(crate) fn summary(self, path: &Path) -> Result<DicomSummary> {
+        match self.answer {
+            Answer::Summary(summary) => Ok(*summary),
             answer => Err(no_answer(path, answer)),
         }
     }

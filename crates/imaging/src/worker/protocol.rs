@@ -15,6 +15,7 @@ use crate::orient::Affine;
 use crate::raster::DeepGrey;
 use crate::series::{HeaderFacts, Slice};
 use crate::sniff::FileKind;
+use crate::summary::DicomSummary;
 use crate::{Content, Scan};
 use gmai_schema::{Modality, WindowRef};
 use serde::de::DeserializeOwned;
@@ -50,6 +51,8 @@ pub(crate) enum Ask {
     LabelMap,
     /// The attributes that sort a DICOM file into a series.
     Header,
+    /// As [`DicomSummary::read`].
+    Summary,
     /// What a series must know of one of its files before it is decoded.
     SliceHead,
     /// The pixels of one file of a series.
@@ -101,6 +104,7 @@ pub(crate) enum Answer {
     },
     LabelMap(Grid),
     Header(HeaderFacts),
+    Summary(Box<DicomSummary>),
     SliceHead(Box<Slice>),
     SlicePixels {
         facts: Facts,
@@ -248,7 +252,7 @@ impl Answer {
             Answer::LabelMap(map) => (ValueKind::Word, grid(map)),
             Answer::SlicePixels { num_values, .. } => (ValueKind::Float, [*num_values, 1, 1]),
             Answer::Document { num_bytes } => (ValueKind::Byte, [*num_bytes, 1, 1]),
-            Answer::Header(_) | Answer::SliceHead(_) | Answer::Refused(_) => return None,
+            Answer::Header(_) | Answer::Summary(_) | Answer::SliceHead(_) | Answer::Refused(_) => return None,
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::measurement_report::measurements_of;
 use crate::segmentation::Segmentation;
 use crate::series::{HeaderFacts, Slice, SlicePixels};
 use crate::structure_set::StructureSet;
+use crate::summary::DicomSummary;
 use crate::volume::Volume;
 use crate::{Content, Scan, label, mask, raster, read_bytes};
 use serde::Serialize;
@@ -95,6 +96,10 @@ fn decode(path: &Path, request: &Request, bytes: Vec<u8>) -> Result<(Answer, Pay
         Ask::Header => {
             let header = DicomFile::header_from_bytes(path, bytes, limits)?;
             (Answer::Header(HeaderFacts::of(&header)), Payload::None)
+        }
+        Ask::Summary => {
+            let header = DicomFile::header_from_bytes(path, bytes, limits)?;
+            (Answer::Summary(Box::new(DicomSummary::of(&header))), Payload::None)
         }
         Ask::SliceHead => (Answer::SliceHead(Box::new(Slice::of(path, bytes, limits)?)), Payload::None),
         Ask::SlicePixels => {

@@ -88,6 +88,50 @@ impl Outcome {
     }
 }
 
+/// The formats of report files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReportFormat {
+    Text,
+    Fhir,
+    Hl7v2,
+    Ccda,
+    Bioc,
+}
+
+/// What a report file holds, for those who only take stock.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    pub(crate) reports: u64,
+    pub(crate) measurements: u64,
+    /// Kinds of the sections, as often as they occur.
+    pub(crate) sections: Vec<String>,
+    /// Identifiers of patients; to be counted, never shown.
+    pub(crate) patients: BTreeSet<String>,
+}
+
+/// Counts what a report file holds; the error is what is wrong with it.
+pub(crate) fn take_stock(format: ReportFormat, file: &str, text: &str) -> std::result::Result<Holding, String> {
+    let parse = match format {
+        ReportFormat::Text => text::parse,
+        ReportFormat::Fhir => fhir::parse,
+        ReportFormat::Hl7v2 => hl7v2::parse,
+        ReportFormat::Ccda => ccda::parse,
+        ReportFormat::Bioc => bioc::parse,
+    };
+    let mut holding = Holding::default();
+    for outcome in
+        parse(file, text).map_err(|defect| format!("{}: {}; {}", defect.field, defect.reason, defect.remedy))?
+    {
+        let Outcome::Report(parsed) = outcome else { continue };
+        holding.reports += 1;
+        holding.measurements += parsed.measurements.len() as u64;
+        let sections = parsed.report.into_iter().flat_map(|report| report.sections);
+        holding.sections.extend(sections.filter_map(|section| Some(section.kind?.key().to_string())));
+        holding.patients.extend(parsed.patient);
+    }
+    Ok(holding)
+}
+
 /// Reads report files of one format.
 pub(super) fn read_files(
     folder: &Folder,
