@@ -92,6 +92,13 @@ fn clean_file_name(name: &str, key: &Key) -> String {
 }
 
 fn clean_word(word: &str, key: &Key) -> String {
+    // What is a pseudonym already stays: cleaned names may pass here again.
+    let is_pseudonym = word.len() == 16
+        && word.starts_with('F')
+        && word.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    if is_pseudonym {
+        return word.to_string();
+    }
     if WORDS.contains(&word.to_lowercase().as_str()) { word.to_lowercase() } else { key.short("path", word, 'F') }
 }
 

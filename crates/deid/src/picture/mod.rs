@@ -6,9 +6,11 @@
 //! It does not read: it says that something looks written, and where. What it misses is measured in `docs/deid.md`.
 
 mod line;
+mod score;
 mod stroke;
 
-pub use line::TextLine;
+pub use line::{FLAG_SCORE, TextLine};
+pub use score::Features;
 
 use gmai_schema::Rgb8;
 
@@ -71,6 +73,16 @@ pub struct PixelRect {
 }
 
 impl PixelRect {
+    /// The smallest box around both.
+    fn around(self, other: PixelRect) -> PixelRect {
+        PixelRect {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+
     /// The box grown by `by` on every side, within the picture.
     fn grown(self, by: usize, width: usize, height: usize) -> PixelRect {
         PixelRect {
@@ -95,9 +107,9 @@ impl Found {
         self.lines.iter().any(|line| line.score >= line::FLAG_SCORE)
     }
 
-    /// Boxes to paint over: all lines that were found, also the weaker ones once one is certain.
+    /// Boxes to paint over: lines that were found, and the weaker ones too once one is certain.
     pub fn boxes(&self) -> Vec<PixelRect> {
-        self.lines.iter().map(|line| line.area).collect()
+        self.lines.iter().filter(|line| line.score >= line::COVER_SCORE).map(|line| line.cover).collect()
     }
 }
 

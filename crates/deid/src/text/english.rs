@@ -37,11 +37,11 @@ pub(super) static PATTERNS: &[Pattern] = &[
     ),
     pattern(
         Kind::Name,
-        r"(?i:\b(?:patient(?:'s)?(?: name| information)?|pt|name|attending(?: physician)?|inpatient attending|resident|surgeon|physician|primary care physician|pcp|provider|referring(?: physician| doctor)?|radiologist|pathologist|consultant|author|next of kin|emergency contact|guardian|electronically signed by|e-signed by|signed(?: by)?|dictated by|transcribed by|reported by|read by|verified by|approved by|reviewed by|seen by|referred by|requested by|cc|attn|contact)[ \t]*[:=][ \t]*(?:Dr\.?|Mr\.?|Mrs\.?|Ms\.?|Prof\.?)?[ \t]*)({CAP}(?:,?[ \t]+(?:{CAP}|\p{Lu}\b)){0,4})",
+        r"(?i:\b(?:patient(?:'s)?(?: name| information)?|pt|name|attending(?: physician)?|inpatient attending|resident|staff|surgeon|(?:first )?assist(?:ant)?|endoscopist|operator|performed by|anesthesiologist|anaesthetist|technologist|sonographer|mother|father|physician|primary care physician|pcp|provider|referring(?: physician| doctor)?|radiologist|pathologist|consultant|author|next of kin|emergency contact|guardian|electronically signed by|e-signed by|signed(?: by)?|dictated by|transcribed by|reported by|read by|verified by|approved by|reviewed by|seen by|referred by|requested by|cc|attn|contact)[ \t]*[:=][ \t]*(?:Dr\.?|Mr\.?|Mrs\.?|Ms\.?|Prof\.?)?[ \t]*)({CAP}(?:,?[ \t]+(?:{CAP}|\p{Lu}\b)){0,4})",
     ),
     pattern(
         Kind::Name,
-        r"(?i:\b(?:electronically signed by|signed by|dictated by|reported by|read by|verified by|reviewed by|seen by|referred by|discussed with|spoke (?:to|with)|named)[ \t]+)(?:Dr\.?[ \t]+)?({NAME})",
+        r"(?i:\b(?:electronically signed by|signed by|dictated by|transcribed by|performed by|reported by|read by|verified by|reviewed by|seen by|referred by|referring|communicated to|discussed with|spoke (?:to|with)|named|dear|sincerely,)\s+)(?:(?:Dr|Mr|Mrs|Ms|Prof)\.?[ \t]+)?({NAME})",
     ),
     pattern(
         Kind::Name,
@@ -58,20 +58,26 @@ pub(super) static PATTERNS: &[Pattern] = &[
     // Numbers of people and cases.
     pattern(
         Kind::Id,
-        r"(?i:\b(?:mrn|mr ?#|medical record(?: no| number| #)?|record(?: no| number| #)|acct|account(?: no| number)?|ssn|social security(?: no| number)?|accession(?: no| number)?|case(?: no| number| #)|chart(?: no| number)?|unit(?: no| number)|visit(?: id| no| number)|encounter(?: id| no| number)?|order(?: id| no| number| #)|patient id|hospital(?: no| number)|study id|npi|dea|licen[cs]e(?: no| number)?|policy(?: no| number)?|member id|insurance(?: id| no| number)?|nhs(?: no| number)?|passport(?: no)?)\.?[ \t]*[:#=]*[ \t]*#?[ \t]*)({ID})",
+        r"(?i:\b(?:mrn|mr ?#|medical record(?: no| number| #)?|record(?: no| number| #)|acct|account(?: no| number)?|ssn|social security(?: no| number)?|accession(?: no| number)?|case(?: no| number| #)|chart(?: no| number)?|unit(?: no| number| ?#)|visit(?: id| no| number)|encounter(?: id| no| number)?|order(?: id| no| number| #)|patient id|hospital(?: no| number)|study id|npi|dea|licen[cs]e(?: no| number)?|policy(?: no| number)?|member id|insurance(?: id| no| number)?|nhs(?: no| number)?|passport(?: no)?)\.?[ \t]*[:#=]*[ \t]*#?[ \t]*)({ID})",
     ),
     pattern(Kind::Id, r"\b(?:ID|MC|MR|Id)[ \t]*[:#=]+[ \t]*({ID})"),
     pattern(Kind::Id, r"#[ \t]?(\d{4,})"),
+    // Numbers of pathology: a letter, the year, a number.
+    pattern(Kind::Id, r"\b([A-Z]{1,3}\d{2}-\d{3,})\b"),
     pattern(Kind::Id, r"\[(\d{5,})\]"),
     pattern(Kind::Id, r"\b([A-Z]{2,5}-?\d{5,8}(?:-\d+)*)\b"),
     // Addresses and places.
     pattern(
         Kind::Address,
-        r"\b\d{1,5}[A-Za-z]?[ \t]+(?:[NSEW]\.?[ \t]+)?(?:[A-Z][\p{L}'\-]+|\d{1,3}(?:st|nd|rd|th)|[a-z]+)(?:[ \t]+[A-Z][\p{L}'\-]+){0,3}[ \t]+(?:Street|St|Avenue|Ave|Road|Rd|Drive|Dr|Lane|Ln|Court|Ct|Boulevard|Blvd|Way|Place|Pl|Terrace|Ter|Parkway|Pkwy|Square|Sq|Highway|Hwy|Circle|Cir|Crescent|Close|Gardens|Row|Walk|Trail|Alley|Mews)\b\.?(?:,?[ \t]+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|#)\.?[ \t]*[\dA-Za-z\-]+)?",
+        r"\b\d{1,5}[A-Za-z]?[ \t]+(?:[NSEW]\.?[ \t]+)?(?:[A-Z][\p{L}'\-]+|\d{1,3}(?:st|nd|rd|th)|[a-z]+)(?:[ \t]+[A-Z][\p{L}'\-]+){0,3}[ \t]+(?:Street|St|Avenue|Ave|Road|Rd|Drive|Dr|Lane|Ln|Court|Ct|Boulevard|Blvd|Way|Place|Pl|Terrace|Ter|Parkway|Pkwy|Square|Sq|Highway|Hwy|Circle|Cir|Crescent|Close|Gardens|Row|Walk|Trail|Alley|Mews|Grove|Rise|Vale|Hill|Green|View|Loop|Plaza|Broadway|Turnpike|Pike)\b\.?(?:,?[ \t]+(?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|#)\.?[ \t]*[\dA-Za-z\-]+)?",
     ),
     pattern(
         Kind::Address,
         r"\b(?:[A-Z][\p{L}'\-]+[ \t]+){1,2}(?:Street|Avenue|Ave|Road|Lane|Court|Ct|Boulevard|Blvd|Terrace|Parkway)\b\.?",
+    ),
+    pattern(
+        Kind::Address,
+        r"\b\d{1,5}[A-Za-z]?,?[ \t]+(?:Calle|Avenida|Camino|Paseo|Via|Rue|Rua)[ \t]+(?:(?:del|de|la|las|los|el|du|des|da|do)[ \t]+)*{CAP}(?:[ \t]+{CAP})?(?:,?[ \t]+(?:Apt|Apartment|Suite|Ste|Unit|#)\.?[ \t]*[\dA-Za-z\-]+)?",
     ),
     pattern(Kind::Address, r"(?i:\bP\.?[ \t]?O\.?[ \t]*Box[ \t]+)\d+"),
     pattern(
@@ -81,17 +87,22 @@ pub(super) static PATTERNS: &[Pattern] = &[
     pattern(Kind::Place, r"\b(?:{CAP}[ \t]+){0,2}{CAP},?[ \t]+[A-Z]{2},?[ \t]+\d{5}(?:-\d{4})?\b"),
     pattern(
         Kind::Place,
-        r"\b{CAP}(?:[ \t]{CAP})?,[ \t]+(?:AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|DC)\b",
+        r"\b{CAP}(?:[ \t]{CAP})?,[ \t]+(?:AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|DC)\b",
     ),
     pattern(Kind::Place, r"\b[A-Z]{2},?[ \t]+\d{5}(?:-\d{4})?\b"),
-    pattern(Kind::Place, r"\b[A-Z]{1,2}\d[\dA-Z]?[ \t]\d[A-Z]{2}\b"),
+    pattern(Kind::Place, r"\b(?:(?:{CAP}[ \t]+){0,2}{CAP},?[ \t]+)?[A-Z]{1,2}\d[\dA-Z]?[ \t]\d[A-Z]{2}\b"),
+    pattern(Kind::Place, r"\b{CAP}(?:[ \t]{CAP})?[ \t]County\b"),
     pattern(
         Kind::Place,
         r"(?i:\b(?:lives?|living|resid(?:es|ing|ent)|born|moved|raised|retired|travel(?:l?ed)?)[ \t]+(?:alone[ \t]+)?(?:in|to|from|at|near|outside)[ \t]+)({CAP}(?:[ \t]+{CAP}){0,2})",
     ),
     pattern(
         Kind::Hospital,
-        r"\b(?:{CAP}[ \t]+(?:of[ \t]+|and[ \t]+|&[ \t]+)?){1,4}(?:Hospital|Clinic|Medical Cent(?:er|re)|Health Cent(?:er|re)|Health System|Healthcare|Infirmary|Nursing Home|Hospice|Surgery Center|Rehabilitation Center|Cancer Center|Institute|University|Imaging Center|NHS Trust)\b",
+        r"\b(?:{CAP}[ \t]+(?:of[ \t]+|and[ \t]+|&[ \t]+)?){1,4}(?:Hospital|Clinic|Medical Cent(?:er|re)|Health Cent(?:er|re)|Health System|Healthcare|Infirmary|Nursing Home|Hospice|Surgery Center|Rehabilitation Center|Cancer Center|Institute|University|Imaging Center|NHS Trust|Family Practice|Medical Group|Medical Practice|Manor)\b",
+    ),
+    pattern(
+        Kind::Hospital,
+        r"\b(?:\p{Lu}{2,}[.']?[ \t]+(?:(?:OF|AND|&|THE)[ \t]+)?){1,5}(?:HOSPITAL|CLINIC|MEDICAL CENT(?:ER|RE)|HEALTH CENT(?:ER|RE)|HEALTH SYSTEM|HEALTHCARE|INFIRMARY|NURSING HOME|HOSPICE|CANCER CENTER|UNIVERSITY)\b",
     ),
     pattern(
         Kind::Hospital,

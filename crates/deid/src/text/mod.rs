@@ -178,7 +178,7 @@ impl Finder {
     pub fn find(&self, text: &str, known: &Known) -> Vec<Span> {
         let mut spans: Vec<Span> = self.rules.iter().flat_map(|rule| rule.spans(text)).collect();
         spans.retain_mut(|span| span.kind != Kind::Name || names::cut(text, span));
-        spans.retain_mut(|span| chinese::cut(text, span));
+        spans.retain_mut(|span| chinese::is_name(text, span) && chinese::cut(text, span));
         spans.extend(self.names.spans(text));
         spans.extend(self.signature.spans(text));
         spans.extend(known.spans(text));

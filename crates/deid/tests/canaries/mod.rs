@@ -19,28 +19,36 @@ pub struct Made {
 impl Made {
     /// Canaries that stand in `bytes`, in Latin-1, UTF-8 or UTF-16.
     pub fn found_in(&self, bytes: &[u8]) -> Vec<String> {
-        // All canaries begin alike, so one pass finds the few places to look at closely.
-        let heads: [Vec<u8>; 5] = [
-            b"CNRY".to_vec(),
-            wide("CNRY", u16::to_le_bytes),
-            wide("CNRY", u16::to_be_bytes),
-            b"1.9.77".to_vec(),
-            b"18770".to_vec(),
-        ];
-        if !heads.iter().any(|head| contains(bytes, head)) {
-            return Vec::new();
-        }
+        let forms = |text: &str| [text.as_bytes().to_vec(), wide(text, u16::to_le_bytes), wide(text, u16::to_be_bytes)];
+        // Canaries of a kind begin alike, so one pass finds the few kinds to look at closely.
+        let heads: Vec<&str> = ["CNRY", "1.9.77", "18770"]
+            .into_iter()
+            .filter(|head| forms(head).iter().any(|form| contains(bytes, form)))
+            .collect();
         let holds = |text: &&String| {
-            [text.as_bytes().to_vec(), wide(text, u16::to_le_bytes), wide(text, u16::to_be_bytes)]
-                .iter()
-                .any(|form| contains(bytes, form))
+            heads.iter().any(|head| text.starts_with(head)) && forms(text).iter().any(|form| contains(bytes, form))
         };
         self.canaries.iter().filter(holds).cloned().collect()
     }
+
+    /// Days that were planted, as DA has them.
+    pub fn days(&self) -> impl Iterator<Item = &String> {
+        self.canaries.iter().filter(|canary| is_day(canary))
+    }
 }
 
+fn is_day(canary: &str) -> bool {
+    canary.len() == 8 && canary.starts_with("1877")
+}
+
+/// Whether the part stands in the bytes. Digits of a new UID (`2.25.` and up to 39 random digits) hold any day now and then; they are no day.
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
+    let figure = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    let in_new_uid = |at: usize| {
+        let start = bytes[..at].iter().rposition(|byte| !figure(byte)).map_or(0, |before| before + 1);
+        bytes[start..at].starts_with(b"2.25.")
+    };
+    bytes.windows(part.len()).enumerate().any(|(at, window)| window == part && !in_new_uid(at))
 }
 
 fn wide(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
