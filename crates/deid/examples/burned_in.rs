@@ -112,8 +112,7 @@ fn main() {
     let data = shared.join("data");
     let clean: Vec<Background> =
         CLEAN.iter().flat_map(|(set, modality)| backgrounds(&data, set, modality, &half, 120)).collect();
-    let marked: Vec<Background> =
-        MARKED.iter().flat_map(|set| backgrounds(&data, set, "marked", &half, 40)).collect();
+    let marked: Vec<Background> = MARKED.iter().flat_map(|set| backgrounds(&data, set, "marked", &half, 40)).collect();
     let fonts = fonts(Path::new("/usr/share/fonts"), &half);
     println!(
         "{half} half: {} clean pictures, {} with marks of their own, {} TrueType fonts",
@@ -180,8 +179,16 @@ impl Trial<'_> {
         }
         let Outcome { made, flagged, found, covered, letters, slices, seconds } = outcome;
         let share = |part: usize, all: usize| part as f64 / all.max(1) as f64;
-        println!("recall, the letters found: {found}/{made} = {:.4}; picture flagged: {flagged}/{made} = {:.4}", share(found, made), share(flagged, made));
-        println!("blanking of flagged pictures: every pixel of the letters covered in {covered}/{flagged} = {:.4}; pixels {:.5}", share(covered, flagged), share(letters[0], letters[1]));
+        println!(
+            "recall, the letters found: {found}/{made} = {:.4}; picture flagged: {flagged}/{made} = {:.4}",
+            share(found, made),
+            share(flagged, made)
+        );
+        println!(
+            "blanking of flagged pictures: every pixel of the letters covered in {covered}/{flagged} = {:.4}; pixels {:.5}",
+            share(covered, flagged),
+            share(letters[0], letters[1])
+        );
         println!("{:.3} s a picture", seconds / made.max(1) as f64);
         slices.iter().for_each(|(key, slice)| println!("  {key}: {}/{}", slice[0], slice[1]));
     }
@@ -252,7 +259,13 @@ fn write_features(
 }
 
 /// One overlay: font, size, contrast, angle, place and text drawn by lot; every second one goes through JPEG.
-fn made_up(background: &Rgb8, fonts: &[(String, fontdue::Font)], random: &mut Random, index: usize, half: &str) -> Option<Made> {
+fn made_up(
+    background: &Rgb8,
+    fonts: &[(String, fontdue::Font)],
+    random: &mut Random,
+    index: usize,
+    half: &str,
+) -> Option<Made> {
     let text = TEXTS[random.below(12) + if half == "develop" { 0 } else { 12 }];
     let size = [10, 12, 14, 18, 24, 32, 40][random.below(7)];
     let kind = index % (fonts.len() + 2);

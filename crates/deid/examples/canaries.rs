@@ -6,11 +6,11 @@
 #[path = "../tests/canaries/mod.rs"]
 mod canaries;
 
+use dicom_core::VR;
+use dicom_object::{DefaultDicomObject, from_reader};
 use gmai_deid::dicom::{PixelText, Settings, deidentify};
 use gmai_deid::text::Finder;
 use gmai_deid::{Key, Profile, ProfileOption};
-use dicom_core::VR;
-use dicom_object::{DefaultDicomObject, from_reader};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 fn main() {
@@ -39,7 +39,11 @@ fn main() {
         let cleaned = deidentify(&made.bytes, &settings).expect("a made-up file is readable");
         planted += made.canaries.len() as u64;
         bytes_read += made.bytes.len() as u64;
-        let moved = if seed % 3 == 2 { dates.check(seed, &made, &cleaned.bytes, key.shift_days(&cleaned.patient)) } else { BTreeSet::new() };
+        let moved = if seed % 3 == 2 {
+            dates.check(seed, &made, &cleaned.bytes, key.shift_days(&cleaned.patient))
+        } else {
+            BTreeSet::new()
+        };
         for canary in made.found_in(&cleaned.bytes).into_iter().filter(|canary| !moved.contains(canary)) {
             left += 1;
             println!("seed {seed}: {canary} in {}", context(&cleaned.bytes, &canary));
@@ -62,7 +66,13 @@ fn main() {
     );
     println!(
         "{} dates moved in {} patients' files, {} wrong; {} different shifts; {} UIDs of studies, series and instances, {} wrong; {} files compared with no other reader",
-        dates.moved, dates.patients, dates.wrong, dates.shifts.len(), dates.uids, dates.wrong_uids, dates.unreadable
+        dates.moved,
+        dates.patients,
+        dates.wrong,
+        dates.shifts.len(),
+        dates.uids,
+        dates.wrong_uids,
+        dates.unreadable
     );
     println!(
         "{:.0} files per second, {:.1} MB per second, making them included",

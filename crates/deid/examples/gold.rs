@@ -48,7 +48,11 @@ fn notes() -> Vec<Marked> {
             if facts[0] == id {
                 assert!(text.contains(facts[2]), "{line}: not in the note");
                 let found = text.match_indices(facts[2]);
-                gold.extend(found.map(|(start, words)| Gold { kind: facts[1].into(), start, end: start + words.len() }));
+                gold.extend(found.map(|(start, words)| Gold {
+                    kind: facts[1].into(),
+                    start,
+                    end: start + words.len(),
+                }));
             }
         }
         Marked { id, text, gold }

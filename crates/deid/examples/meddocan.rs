@@ -38,7 +38,8 @@ fn main() {
     let listing = std::env::args().any(|argument| argument == "--misses");
     let mut files = Vec::new();
     collect(&shared.join("data/phi-notes-es-meddocan"), &mut files);
-    let texts: Vec<Marked> = files.iter().map(|path| document(path)).filter(|text| gold::in_half(&text.id, &half)).collect();
+    let texts: Vec<Marked> =
+        files.iter().map(|path| document(path)).filter(|text| gold::in_half(&text.id, &half)).collect();
     let score = Score::of(&Finder::new(), &texts);
     println!("{} documents ({half} half)", score.num_texts);
     score.print(|kind| DIRECT.contains(&kind));

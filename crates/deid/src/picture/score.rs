@@ -254,7 +254,11 @@ impl Node {
         match self {
             Node::Leaf(value) => *value,
             Node::Split { feature, threshold, below, above } => {
-                if values[*feature] <= *threshold { below.value(values) } else { above.value(values) }
+                if values[*feature] <= *threshold {
+                    below.value(values)
+                } else {
+                    above.value(values)
+                }
             }
         }
     }

@@ -23,6 +23,20 @@ pub(super) static PATTERNS: &[Pattern] = &[
     ),
     pattern(Kind::Date, r"\b(?:in|since|until|from|of|year|circa|before|after|during) ((?:19[0-9]|20[0-4])\d)\b"),
     pattern(Kind::Date, r"(?i)\b(?:on|by|since|until|dated|from) (\d{1,2}/\d{1,2})\b"),
+    pattern(
+        Kind::Date,
+        r"\b(?:[Ii]n|[Ss]ince|[Uu]ntil|[Ll]ast|[Tt]his|[Nn]ext|[Ee]arly|[Ll]ate|[Mm]id)[ \-](January|February|March|April|May|June|July|August|September|October|November|December)\b",
+    ),
+    pattern(Kind::Date, r"(?i)\b(?:in|since|from|circa)[ \t]+['’](\d{2})\b"),
+    pattern(Kind::Date, r"\(['’](\d{2})\)"),
+    // A day before a time of day, as nurses write.
+    pattern(Kind::Date, r"\b((?:1[0-2]|0?[1-9])/(?:3[01]|[12]\d|0?[1-9]))[ \t]+(?:[01]\d|2[0-3]):?[0-5]\d\b"),
+    // Telephones within a house.
+    pattern(Kind::Phone, r"\((\d{3}[ \-]\d{4})\)"),
+    pattern(
+        Kind::Phone,
+        r"(?i)\b(?:call ?back|pager|beeper|extension|ext\.?|dial|phone|tel\.?|call)[ \t]*[:#]?[ \t]*(x?\d[\d\-]{3,9}\d)\b",
+    ),
     // Ages.
     pattern(Kind::Age, r"(?i)\b((?:9\d|1[0-3]\d)(?:[ \-]?(?:years?|yrs?|yo|y\.?o\.?|y/o))(?:[ \-]*old)?)\b"),
     pattern(Kind::Age, r"(?i)\b(?:age|aged)\s*:?\s*(9\d|1[0-3]\d)\b"),
@@ -33,7 +47,7 @@ pub(super) static PATTERNS: &[Pattern] = &[
     ),
     pattern(
         Kind::Name,
-        r"\b({CAP}(?:[ \t]+{CAP}){0,3}),?[ \t]+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|N\.?P\.?|PA-?C|Ph\.?D\.?|F\.?R\.?C\.?[SPR]\.?|MBBS|DDS|FACS)\b",
+        r"\b({CAP}(?:[ \t]+(?:{CAP}|\p{Lu}\b)){0,3}),?[ \t]+(?:M\.?D\.?|D\.?O\.?|R\.?N\.?|N\.?P\.?|PA-?C|Ph\.?D\.?|F\.?R\.?C\.?[SPR]\.?|MBBS|DDS|FACS)\b",
     ),
     pattern(
         Kind::Name,
@@ -61,6 +75,8 @@ pub(super) static PATTERNS: &[Pattern] = &[
         r"(?i:\b(?:mrn|mr ?#|medical record(?: no| number| #)?|record(?: no| number| #)|acct|account(?: no| number)?|ssn|social security(?: no| number)?|accession(?: no| number)?|case(?: no| number| #)|chart(?: no| number)?|unit(?: no| number| ?#)|visit(?: id| no| number)|encounter(?: id| no| number)?|order(?: id| no| number| #)|patient id|hospital(?: no| number)|study id|npi|dea|licen[cs]e(?: no| number)?|policy(?: no| number)?|member id|insurance(?: id| no| number)?|nhs(?: no| number)?|passport(?: no)?)\.?[ \t]*[:#=]*[ \t]*#?[ \t]*)({ID})",
     ),
     pattern(Kind::Id, r"\b(?:ID|MC|MR|Id)[ \t]*[:#=]+[ \t]*({ID})"),
+    pattern(Kind::Id, r"(?i)\bending(?: in| with)?[ \t]+(\d{3,6})\b"),
+    pattern(Kind::Id, r"\b[Uu]nit[ \t]*:[ \t]*([A-Z]{2,}\d{2,})\b"),
     pattern(Kind::Id, r"#[ \t]?(\d{4,})"),
     // Numbers of pathology: a letter, the year, a number.
     pattern(Kind::Id, r"\b([A-Z]{1,3}\d{2}-\d{3,})\b"),
@@ -94,7 +110,11 @@ pub(super) static PATTERNS: &[Pattern] = &[
     pattern(Kind::Place, r"\b{CAP}(?:[ \t]{CAP})?[ \t]County\b"),
     pattern(
         Kind::Place,
-        r"(?i:\b(?:lives?|living|resid(?:es|ing|ent)|born|moved|raised|retired|travel(?:l?ed)?)[ \t]+(?:alone[ \t]+)?(?:in|to|from|at|near|outside)[ \t]+)({CAP}(?:[ \t]+{CAP}){0,2})",
+        r"\b{CAP}(?:[ \t]{CAP})?,[ \t]+(?:Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New (?:Hampshire|Jersey|Mexico|York)|North (?:Carolina|Dakota)|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South (?:Carolina|Dakota)|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming)\b",
+    ),
+    pattern(
+        Kind::Place,
+        r"(?i:\b(?:lives?|living|resid(?:es|ing|ent)|born|moved|raised|retired|works?|worked|working|employed|travel(?:l?ed)?)[ \t]+(?:alone[ \t]+)?(?:in|to|from|at|for|by|near|outside)[ \t]+(?:the[ \t]+)?)({CAP}(?:[ \t]+{CAP}){0,2})",
     ),
     pattern(
         Kind::Hospital,

@@ -82,7 +82,7 @@ pub(super) static PATTERNS: &[Pattern] = &[
         r"(?m)(?:^|[\s:：(])((?:\+|00)\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{2,4}(?:[ .\-]?\d{2,4}){2,5})",
     ),
     pattern(Kind::Phone, r"\(\d{2,4}\)[ .\-]?\d{3,4}[ .\-]?\d{3,4}(?:\s*(?:x|ext\.?)\s*\d{1,6})?"),
-    pattern(Kind::Phone, r"(?-u:\b)\d{3}[ .\-]\d{3}[ .\-]\d{4}(?:\s*(?:x|ext\.?)\s*\d{1,6})?(?-u:\b)"),
+    pattern(Kind::Phone, r"(?-u:\b)(?:1[ .\-])?\d{3}[ .\-]\d{3}[ .\-]\d{4}(?:\s*(?:x|ext\.?)\s*\d{1,6})?(?-u:\b)"),
     pattern(
         Kind::Phone,
         r"(?i)\b(?:tel[eé]?(?:fono|phone)?s?|tlfn?o?s?|tfn?o?s?|phone|fax|m[oó]vil|mobile|cell|pager|beeper|ph)(?-u:\b)\.?(?: (?:no|number|autor))?\.?\s*[:#]?\s*((?:\+?\(?\d[\d() .\-/]{4,22}\d)(?:\s*(?:-\s*)?(?:x|ext\.?)\s*\d{1,6})?)",

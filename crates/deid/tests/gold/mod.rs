@@ -72,7 +72,11 @@ impl Score {
                 if covered(text, span, &spans) {
                     recall.found += 1;
                 } else {
-                    score.errors.push(format!("missed {} in {id}: {:?}", span.kind, around(text, span.start, span.end)));
+                    score.errors.push(format!(
+                        "missed {} in {id}: {:?}",
+                        span.kind,
+                        around(text, span.start, span.end)
+                    ));
                 }
             }
             for span in &spans {
@@ -81,7 +85,11 @@ impl Score {
                 if gold.iter().any(|gold| gold.start < span.end && span.start < gold.end) {
                     precision.right += 1;
                 } else {
-                    score.errors.push(format!("false {} in {id}: {:?}", span.kind.key(), around(text, span.start, span.end)));
+                    score.errors.push(format!(
+                        "false {} in {id}: {:?}",
+                        span.kind.key(),
+                        around(text, span.start, span.end)
+                    ));
                 }
             }
         }
@@ -111,7 +119,8 @@ impl Score {
     /// A table by kind; kinds that `counts` does not name are told apart.
     pub fn print(&self, counts: impl Fn(&str) -> bool) {
         for (kind, recall) in &self.recall {
-            let direct = if counts(kind) { "" } else { " (no direct identifier; kept on purpose unless it is an age above 89)" };
+            let direct =
+                if counts(kind) { "" } else { " (no direct identifier; kept on purpose unless it is an age above 89)" };
             let Recall { gold, found } = *recall;
             println!("recall {:.3}  {found}/{gold} {kind}{direct}", share(found, gold));
         }
