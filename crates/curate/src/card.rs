@@ -1,14 +1,13 @@
 //! `card.md`: what a dataset is, for people.
 
 use crate::config::Config;
+use crate::deidentify::{BurnedIn, Deidentify, Names, Texts};
 use gmai_shard::{Counts, SourceSummary, Tally};
 use std::collections::BTreeMap;
 
 /// What every reader of a dataset must know.
 const LIMITS: &str = "\
-- Burned-in text (names, dates, callipers) is **not** looked for: pictures are stored as the sources have them.
-- File metadata (EXIF, comments, DICOM headers) is not stored. Paths in `provenance` are the sources' own and may hold identifiers.
-- Patients are pseudonyms: hashes keyed by the seed. Whoever knows seed and identifiers can find them again.
+- File metadata (EXIF, comments, DICOM headers) is not stored.
 - Text of generator `template:...` states what the annotation says, right or wrong. Text of generator `model:...` was written by a language model and
   checked against the annotation by rules; what the rules do not see may still be wrong. Text of generator `source` is people's.
 - The split keeps patients, equal files and nearly equal pictures on one side. Where no patient is known, the file stands for one:
@@ -57,7 +56,62 @@ pub(crate) fn card(config: &Config, counts: &Counts, sources: &[SourceSummary]) 
             text += &left_out(&source.facts.name, what, tally);
         }
     }
-    text + "\n## What to know\n\n" + LIMITS
+    text + &deidentified(sources) + "\n## What to know\n\n" + &privacy(&config.dataset.deidentify) + LIMITS
+}
+
+/// What was searched for identifiers, where anything was.
+fn deidentified(sources: &[SourceSummary]) -> String {
+    let line = |source: &SourceSummary| {
+        let account = source.deidentified.as_ref()?;
+        let kinds: Vec<String> = account.identifiers.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        Some(format!(
+            "| {} | {} | {} | {} | {} | {} |\n",
+            cell(&source.facts.name),
+            account.texts,
+            kinds.join(", "),
+            account.pictures,
+            account.pictures_with_text,
+            account.names
+        ))
+    };
+    let lines: String = sources.iter().filter_map(line).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n## De-identification\n\nFound by rules with measured recall, not with certainty (docs/deid.md).\n\n| source | texts searched | \
+             identifiers replaced | pictures searched | with text, left out | names replaced |\n|---|---|---|---|---|---|\n{lines}"
+        ),
+    }
+}
+
+/// What the settings leave to know.
+fn privacy(options: &Deidentify) -> String {
+    let texts = match options.texts {
+        Texts::Reports => {
+            "Reports lost the identifiers that rules find. Questions, answers and dialogues of others are as the sources have them."
+        }
+        Texts::All => "Reports, questions, answers and dialogues lost the identifiers that rules find.",
+        Texts::None => "Texts are as the sources have them, but for dates in reports.",
+    };
+    let pictures = match options.burned_in {
+        BurnedIn::Keep => {
+            "Burned-in text (names, dates, callipers) is **not** looked for: pictures are stored as the sources have them."
+        }
+        BurnedIn::Quarantine => {
+            "Pictures in which something looks written are left out; what the search misses is in docs/deid.md."
+        }
+    };
+    let names = match options.names {
+        Names::Keep => "Paths in `provenance` are the sources' own and may hold identifiers.",
+        Names::Pseudonyms => "Paths in `provenance` are keyed pseudonyms.",
+    };
+    let patients = match options.key {
+        None => {
+            "Patients are pseudonyms: hashes keyed by the seed. Whoever knows seed and identifiers can find them again."
+        }
+        Some(_) => "Patients are pseudonyms keyed by a secret: without the key file nobody finds them again.",
+    };
+    [texts, pictures, names, patients].map(|line| format!("- {line}\n")).concat()
 }
 
 /// How texts by a language model fared, where there are any.

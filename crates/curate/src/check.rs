@@ -38,6 +38,9 @@ pub(crate) fn check(config: &Config, path: &Path) -> Result<()> {
     checker.demand(is_whole, "dataset.split", "train, validation and test must be at least 0 and add up to 1")?;
     let is_visible = config.dataset.max_side >= LEAST_MAX_SIDE;
     checker.demand(is_visible, "dataset.max_side", "must be at least 16 pixels")?;
+    if let Some((key, reason)) = config.dataset.deidentify.defect() {
+        return Err(checker.refuse(key, reason));
+    }
     let share = config.instruct.chinese_share;
     checker.demand((0.0..=1.0).contains(&share), "instruct.chinese_share", "must lie between 0 and 1")?;
     checker.demand(!config.instruct.languages.is_empty(), "instruct.languages", "name at least one of en, zh")?;

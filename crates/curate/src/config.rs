@@ -54,6 +54,9 @@ pub struct Dataset {
     /// Longer side of stored pictures in pixels; larger ones are made smaller.
     #[serde(default = "default_max_side")]
     pub max_side: u32,
+    /// What is taken out because it may tell who somebody is.
+    #[serde(default)]
+    pub deidentify: crate::deidentify::Deidentify,
 }
 
 /// The default longer side: three times what a 336-pixel encoder sees, so that crops keep detail, and common camera and X-ray
@@ -262,21 +265,27 @@ impl Config {
     pub fn resolved(mut self, path: &Path, variables: &BTreeMap<String, String>) -> Result<Config> {
         let folder = path.parent().unwrap_or(Path::new(""));
         for source in &mut self.sources {
-            source.root = resolve_root(path, source, folder, variables)?;
+            let key = format!("source `{}`, root", source.name);
+            source.root = resolved_path(path, &key, &source.root, folder, variables)?;
+        }
+        if let Some(file) = &mut self.dataset.deidentify.key {
+            *file = resolved_path(path, "dataset.deidentify.key", file, folder, variables)?;
         }
         Ok(self)
     }
 }
 
-/// Puts variables into a root and makes it relative to the config's folder.
-fn resolve_root(path: &Path, source: &Source, folder: &Path, variables: &BTreeMap<String, String>) -> Result<String> {
-    let refuse = |reason: String| Error::ConfigValue {
-        path: path.to_path_buf(),
-        key: format!("source `{}`, root", source.name),
-        reason,
-    };
+/// Puts variables into a path of the config and makes it relative to the config's folder.
+fn resolved_path(
+    path: &Path,
+    key: &str,
+    written: &str,
+    folder: &Path,
+    variables: &BTreeMap<String, String>,
+) -> Result<String> {
+    let refuse = |reason: String| Error::ConfigValue { path: path.to_path_buf(), key: key.to_string(), reason };
     let mut resolved = String::new();
-    let mut rest = source.root.as_str();
+    let mut rest = written;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, after) = after.split_once('}').ok_or_else(|| refuse("`${` is not closed by `}`".to_string()))?;
         let value = variables.get(name).ok_or_else(|| {

@@ -10,6 +10,7 @@
 //! similarity.rs      which pictures are the same; split.rs, which records stay together and on which side
 //! instruct/          records to conversations
 //! author/            records to conversations by a language model; verify/, is what it wrote true to the annotation
+//! deidentify.rs      what of a record may tell who somebody is
 //! run.rs             all of it in order; ledger.rs accounts for every input; card.rs writes the data card
 //! inventory/         what lies in a folder, before any config is written
 //! ```
@@ -18,6 +19,7 @@
 
 pub mod author;
 pub mod config;
+pub mod deidentify;
 pub mod instruct;
 pub mod inventory;
 pub mod kind;

@@ -2,6 +2,7 @@
 
 use crate::agreement;
 use crate::config::Source;
+use crate::deidentify::Cleaner;
 use crate::inputs::{Inputs, hash_of};
 use crate::kind::{SliceRules, Window};
 use crate::labels::{self, Description, axis_labels, pseudonym};
@@ -11,9 +12,9 @@ use crate::regions::{self, Marked, Reading, Size};
 use crate::similarity::Fingerprint;
 use crate::slices::{self, Labelled};
 use crate::source::{ImageFiles, Item, Marks, ReportText};
-use gmai_imaging::{Content, Decoder, Scan, Volume};
+use gmai_imaging::{Content, Decoder, FileKind, Scan, Volume};
 use gmai_schema::{Measurement, PixelSource, Provenance, Record, Rgb8, SliceRef, Term};
-use gmai_shard::{EncodedImage, encode_png};
+use gmai_shard::{Deidentified, EncodedImage, encode_png};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub(crate) struct Job<'a> {
     pub(crate) decoder: &'a Decoder,
     pub(crate) seed: u64,
     pub(crate) max_side: u32,
+    pub(crate) cleaner: &'a Cleaner,
 }
 
 /// A record with its picture.
@@ -49,6 +51,7 @@ pub(crate) struct Loaded {
     /// Dice coefficients of observers of one picture.
     pub(crate) dice: Vec<f64>,
     pub(crate) ledger: Ledger,
+    pub(crate) deidentified: Deidentified,
 }
 
 impl Loaded {
@@ -61,8 +64,20 @@ impl Loaded {
 }
 
 impl Job<'_> {
-    /// Makes the records of an item.
+    /// Makes the records of an item, without what tells who somebody is.
     pub(crate) fn load(&self, item: &Item, description: &Description) -> Loaded {
+        let mut loaded = self.load_item(item, description);
+        let patients = [description.patient.as_ref(), item.patient.as_ref()];
+        let headers = [PATIENT_ID, "PatientName"].map(|field| item.fields.get(field));
+        let known: Vec<String> =
+            patients.into_iter().chain(headers).flatten().flat_map(|text| words_of(text)).collect();
+        for prepared in &mut loaded.prepared {
+            self.cleaner.clean(&mut prepared.record, &known, &mut loaded.deidentified);
+        }
+        loaded
+    }
+
+    fn load_item(&self, item: &Item, description: &Description) -> Loaded {
         let scan = match &item.image {
             ImageFiles::Nothing => return self.load_text(item, description),
             ImageFiles::Pictures(files) => return self.load_pictures(item, description, files),
@@ -133,7 +148,8 @@ impl Job<'_> {
             Err(defect) => return loaded.refuse(defect, item.num_annotations()),
         };
         let num_annotations = marked.num_used + item.num_texts();
-        let stored = match self.store(&item.name, scan, picture) {
+        let looked = self.cleaner.look(&item.name, picture, &mut loaded.deidentified);
+        let stored = match looked.and_then(|()| self.store(&item.name, scan, picture)) {
             Ok(stored) => stored,
             Err(defect) => return loaded.refuse(defect, num_annotations),
         };
@@ -156,6 +172,7 @@ impl Job<'_> {
     /// Several pictures that are seen together.
     fn load_pictures(&self, item: &Item, description: &Description, files: &[String]) -> Loaded {
         let (mut pictures, mut fingerprints, mut scans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut deidentified = Deidentified::default();
         for file in files {
             let scan = match self.decoder.read(&self.inputs.path(file)) {
                 Ok(scan) => scan,
@@ -165,14 +182,17 @@ impl Job<'_> {
                 let reason = "the file is a volume where a picture is needed".to_string();
                 return self.refuse(item, file, reason, "cut volumes into pictures first");
             };
-            match self.store(file, &scan, picture) {
+            let looked = self.cleaner.look(file, picture, &mut deidentified);
+            match looked.and_then(|()| self.store(file, &scan, picture)) {
                 Ok(stored) => pictures.push(stored),
-                Err(defect) => return Loaded::default().refuse(defect, item.num_annotations()),
+                Err(defect) => {
+                    return Loaded { deidentified, ..Loaded::default() }.refuse(defect, item.num_annotations());
+                }
             }
             fingerprints.push(Fingerprint::of(picture));
             scans.push(Scan { content: Content::Picture(Rgb8::filled(1, 1, [0; 3])), ..scan });
         }
-        let mut loaded = Loaded { num_annotations: item.num_texts(), ..Loaded::default() };
+        let mut loaded = Loaded { num_annotations: item.num_texts(), deidentified, ..Loaded::default() };
         let record = self.record(item, description, Pixels::Files(files, &scans));
         loaded.prepared.push(Prepared { record, pictures, fingerprints, incomplete: false });
         loaded
@@ -214,7 +234,8 @@ impl Job<'_> {
             let marked = slices_of.as_mut().and_then(|slices| slices.remove(&(slice.axis, slice.index)));
             let marked = marked.unwrap_or_default();
             for window in windows {
-                match self.load_slice(item, description, Cut { scan, volume, slice, window: *window }) {
+                let cut = Cut { scan, volume, slice, window: *window };
+                match self.load_slice(item, description, cut, &mut loaded.deidentified) {
                     Ok((mut record, picture)) => {
                         record.regions = marked.regions.clone();
                         record.measurements = self.measurements(item, |image| shown_in.get(image) == Some(&slice));
@@ -254,11 +275,22 @@ impl Job<'_> {
     }
 
     /// One slice in one window.
-    fn load_slice(&self, item: &Item, description: &Description, cut: Cut) -> Result<(Record, EncodedImage), Defect> {
+    fn load_slice(
+        &self,
+        item: &Item,
+        description: &Description,
+        cut: Cut,
+        deidentified: &mut Deidentified,
+    ) -> Result<(Record, EncodedImage), Defect> {
         let Cut { scan, volume, slice, window } = cut;
         let plane = volume.plane(slice).expect("choose() gives slices of the volume");
         let window_ref = gmai_imaging::window(volume, window.rule());
-        let shown = picture::fit(&gmai_imaging::render(&plane, window_ref), self.max_side);
+        let shown = gmai_imaging::render(&plane, window_ref);
+        // Secondary captures come as series too; voxels of NIfTI are no pictures of a screen.
+        if scan.kind == FileKind::Dicom {
+            self.cleaner.look(&item.name, &shown, deidentified)?;
+        }
+        let shown = picture::fit(&shown, self.max_side);
         let picture = encode_png(&shown).map_err(|error| {
             let field = format!("{} slice {}", slice.axis.key(), slice.index);
             Defect::new(&item.name, field, error.to_string(), "report it with the volume's size")
@@ -362,11 +394,22 @@ impl Job<'_> {
             _ => None,
         };
         match (description.patient.clone().or_else(from_header), scan.and_then(|scan| scan.study.as_deref())) {
-            (Some(raw), _) => pseudonym(self.seed, "patient", raw.trim()),
-            (None, Some(study)) => pseudonym(self.seed, "study", study),
-            (None, None) => pseudonym(self.seed, "file", sha256),
+            (Some(raw), _) => self.pseudonym("patient", raw.trim()),
+            (None, Some(study)) => self.pseudonym("study", study),
+            (None, None) => self.pseudonym("file", sha256),
         }
     }
+
+    /// By the project's key where there is one, else by the seed.
+    fn pseudonym(&self, kind: &str, raw: &str) -> String {
+        self.cleaner.patient(kind, raw).unwrap_or_else(|| pseudonym(self.seed, kind, raw))
+    }
+}
+
+/// An identifier and the parts of a name, to be found in texts.
+fn words_of(text: &str) -> Vec<String> {
+    let parts = text.split(['^', '=', ',', ' ']).filter(|part| part.chars().count() >= 3);
+    std::iter::once(text).chain(parts).map(str::to_string).collect()
 }
 
 /// A slice of a volume to be shown in a window.

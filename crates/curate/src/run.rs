@@ -2,6 +2,7 @@
 
 use crate::author::{self, Author, Estimate, Subject, Templates};
 use crate::config::{Config, Source};
+use crate::deidentify::Cleaner;
 use crate::inputs::{Inputs, hash_of};
 use crate::kind::Kind;
 use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
@@ -14,7 +15,9 @@ use crate::table::{RowId, Tables};
 use crate::{Error, Result, card, check, instruct, labels, split};
 use gmai_imaging::Decoder;
 use gmai_schema::{Conversation, Department, Modality, Progress, Record, Responder, SourceFacts, Split};
-use gmai_shard::{Agreement, Counts, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary};
+use gmai_shard::{
+    Agreement, Counts, Deidentified, Manifest, Reader, SourceSummary, Writer, WriterOptions, WriterSummary,
+};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -108,6 +111,7 @@ pub struct SourceRecords {
 pub fn records(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<SourceRecords>> {
     let config = Config::parse(&job.config_path, &job.config_text)?.resolved(&job.config_path, &job.variables)?;
     check::check(&config, &job.config_path)?;
+    let cleaner = Cleaner::open(&config.dataset.deidentify, &job.out)?;
     let inputs = list_inputs(&config, on_progress)?;
     let folder = job.out.join("records.partial");
     let was_there = job.out.is_dir();
@@ -116,7 +120,7 @@ pub fn records(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<S
     let mut read = Vec::new();
     for (source, inputs) in config.sources.iter().zip(&inputs) {
         let folder = Folder { source, inputs, decoder: &job.decoder, config: &job.config_path };
-        read.push(read_source(&config, &folder, &mut spool, on_progress)?);
+        read.push(read_source(&config, &folder, &cleaner, &mut spool, on_progress)?);
     }
     drop(spool);
     let made = if was_there { &folder } else { &job.out };
@@ -171,10 +175,16 @@ fn source_facts(source: &Source, entries: &[Entry]) -> SourceFacts {
 fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn FnMut(Progress)) -> Result<Summary> {
     let config = Config::parse(&job.config_path, &job.config_text)?.resolved(&job.config_path, &job.variables)?;
     check::check(&config, &job.config_path)?;
+    let cleaner = Cleaner::open(&config.dataset.deidentify, &job.out)?;
     let inputs = list_inputs(&config, on_progress)?;
     let folders: Vec<String> = inputs.iter().map(Inputs::total_hash).collect();
     let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
-    let identity = Identity { config: hash_of(&[&job.config_text]), inputs: hash_of(&folders) };
+    // Another key gives other pseudonyms.
+    let config_hash = match cleaner.fingerprint() {
+        fingerprint if fingerprint.is_empty() => hash_of(&[&job.config_text]),
+        fingerprint => hash_of(&[&job.config_text, &fingerprint]),
+    };
+    let identity = Identity { config: config_hash, inputs: hash_of(&folders) };
     if let Some(manifest) = identity.find(&job.out)? {
         return Ok(Summary { manifest, outcome: Outcome::AlreadyThere });
     }
@@ -194,7 +204,7 @@ fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn 
     let mut read = Vec::new();
     for (source, inputs) in config.sources.iter().zip(&inputs) {
         let folder = Folder { source, inputs, decoder: &job.decoder, config: &job.config_path };
-        read.push(read_source(&config, &folder, &mut spool, on_progress)?);
+        read.push(read_source(&config, &folder, &cleaner, &mut spool, on_progress)?);
     }
     let splits = compare(&config, &mut read, on_progress);
     let mut counts = Counts::default();
@@ -204,7 +214,8 @@ fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn 
     let mut done = 0;
     for ((source, read), splits) in config.sources.iter().zip(read).zip(splits) {
         let (writer, spool, counts, done) = (&mut writer, &mut spool, &mut counts, &mut done);
-        let mut step = Step { writer, spool, counts, done, author: author.as_mut() };
+        let cleaner = &cleaner;
+        let mut step = Step { cleaner, writer, spool, counts, done, author: author.as_mut() };
         sources.push(writing.write_source(source, read, &splits, &mut step, on_progress)?);
     }
     drop(spool);
@@ -295,11 +306,13 @@ struct ReadSource {
     /// Dice coefficients of observers of one picture.
     dice: Vec<f64>,
     ledger: Ledger,
+    deidentified: Deidentified,
 }
 
 fn read_source(
     config: &Config,
     folder: &Folder,
+    cleaner: &Cleaner,
     spool: &mut Spool,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<ReadSource> {
@@ -315,9 +328,17 @@ fn read_source(
         decoder: folder.decoder,
         seed: config.dataset.seed,
         max_side: config.dataset.max_side,
+        cleaner,
     };
     let total = described.len() as u64;
-    let mut read = ReadSource { entries: Vec::new(), items: Vec::new(), tables, dice: Vec::new(), ledger };
+    let mut read = ReadSource {
+        entries: Vec::new(),
+        items: Vec::new(),
+        tables,
+        dice: Vec::new(),
+        ledger,
+        deidentified: Default::default(),
+    };
     let report = |done, note| Progress { phase: format!("read {}", source.name), done, total, note };
     on_progress(report(0, String::new())); // Bars measure a phase from its first report.
     for chunk in described.chunks(ITEMS_PER_STEP) {
@@ -325,6 +346,7 @@ fn read_source(
         for ((item, _), loaded) in chunk.iter().zip(loaded) {
             read.ledger.absorb(loaded.ledger);
             read.dice.extend(loaded.dice);
+            read.deidentified.absorb(loaded.deidentified);
             let index = read.items.len();
             read.items.push(ReadItem { num_annotations: loaded.num_annotations, rows: item.rows.clone() });
             for prepared in loaded.prepared {
@@ -421,6 +443,7 @@ struct Writing {
 /// Where rows go.
 struct Step<'a, 'b> {
     author: Option<&'a mut Author<'b>>,
+    cleaner: &'a Cleaner,
     writer: &'a mut Writer,
     spool: &'a mut Spool,
     counts: &'a mut Counts,
@@ -437,7 +460,7 @@ impl Writing {
         step: &mut Step,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<SourceSummary> {
-        let ReadSource { entries, items, tables, dice, mut ledger } = read;
+        let ReadSource { entries, items, tables, dice, mut ledger, deidentified } = read;
         let facts = source_facts(source, &entries);
         let uncounted = SourceFacts { regions_exhaustive: false, ..facts.clone() };
         let mut used_items = BTreeSet::new();
@@ -484,12 +507,13 @@ impl Writing {
         };
         lines.extend(ledger.quarantined(&source.name));
         for line in lines {
-            step.writer.quarantine(&line)?;
+            step.writer.quarantine(&step.cleaner.line(line))?;
         }
         let kind = source.kind.key().to_string();
         let agreement = agreement(&dice, source);
         let (images, annotations) = (ledger.images, ledger.annotations);
-        Ok(SourceSummary { facts, kind, images, annotations, agreement, pairs, authored })
+        let deidentified = (deidentified != Deidentified::default()).then_some(deidentified);
+        Ok(SourceSummary { facts, kind, images, annotations, agreement, pairs, authored, deidentified })
     }
 }
 

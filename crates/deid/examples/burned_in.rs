@@ -4,6 +4,7 @@
 //! name: `develop` has the half that thresholds were tuned on, `report` the other, with other texts and another seed. Fonts: a dot matrix, a
 //! plotter font, and the TrueType files of the system's font folder. A picture counts as found when a flagged line lies on its letters.
 //! `--show DIR` writes misses and false alarms as PNG, `--dump FILE` the features of every candidate line, to tune with.
+#![allow(clippy::print_stdout)]
 
 #[path = "../tests/lettering/mod.rs"]
 mod lettering;

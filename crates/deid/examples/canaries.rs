@@ -2,6 +2,7 @@
 //!
 //! Every third file keeps moved dates. There each date of the data set must be its old value moved by the patient's own days, all by the same
 //! number, and no old date may be left; a day that another day was moved onto is none left.
+#![allow(clippy::print_stdout)]
 
 #[path = "../tests/canaries/mod.rs"]
 mod canaries;

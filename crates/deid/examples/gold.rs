@@ -3,6 +3,7 @@
 //!
 //! `chinese` and `english` are made up for this project (`tests/gold/*.txt`). `notes` are the four notes of `$GMAI_SHARED/data/phi-notes-en`,
 //! marked by hand in `tests/gold/english_notes.tsv`. Halves go by the SHA-256 of a text's id; rules were written with `develop`.
+#![allow(clippy::print_stdout)]
 
 #[path = "../tests/gold/mod.rs"]
 mod gold;

@@ -2,6 +2,7 @@
 //!
 //! `develop` looks at the half of the documents the rules were written with, `report` at the other half: by the first byte of the SHA-256
 //! of the file's name, even or odd. What counts as found stands in `tests/gold/mod.rs`.
+#![allow(clippy::print_stdout)]
 
 #[path = "../tests/gold/mod.rs"]
 mod gold;

@@ -185,6 +185,7 @@ fn anew(
             pairs,
             agreement: exported.and_then(|exported| exported.agreement.clone()),
             authored: exported.and_then(|exported| exported.authored.clone()),
+            deidentified: exported.and_then(|exported| exported.deidentified.clone()),
         })
     };
     let sources: Vec<SourceSummary> = sources.iter().filter_map(summarise).collect();

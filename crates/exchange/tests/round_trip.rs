@@ -69,6 +69,7 @@ fn source(name: &str, kind: &str, pairs: u64) -> SourceSummary {
         pairs,
         agreement: None,
         authored: None,
+        deidentified: None,
     }
 }
 

@@ -67,6 +67,7 @@ fn source(name: &str, licence: &str) -> SourceSummary {
         pairs: 5,
         agreement: None,
         authored: None,
+        deidentified: None,
     }
 }
 

@@ -22,7 +22,7 @@ mod writer;
 
 pub use error::Error;
 pub use manifest::{
-    Agreement, Authored, Counts, Manifest, OriginalTask, SCHEMA_VERSION, ShardFile, SourceSummary, Tally,
+    Agreement, Authored, Counts, Deidentified, Manifest, OriginalTask, SCHEMA_VERSION, ShardFile, SourceSummary, Tally,
 };
 pub use metadata::{bare_jpeg, bare_png};
 pub use picture::{EncodedImage, encode_png};

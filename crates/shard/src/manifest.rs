@@ -156,6 +156,35 @@ pub struct Agreement {
     pub num_below: u64,
 }
 
+/// What was looked at and taken out because it may tell who somebody is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deidentified {
+    /// Texts that were searched; a report's sections count by themselves.
+    pub texts: u64,
+    /// Identifiers that were replaced in them, by kind.
+    pub identifiers: BTreeMap<String, u64>,
+    /// Pictures that were searched for burned-in text.
+    pub pictures: u64,
+    /// Of these, the ones that were quarantined because something looks written.
+    pub pictures_with_text: u64,
+    /// Records whose file names were replaced.
+    pub names: u64,
+}
+
+impl Deidentified {
+    /// Adds the account of a part.
+    pub fn absorb(&mut self, part: Deidentified) {
+        self.texts += part.texts;
+        self.pictures += part.pictures;
+        self.pictures_with_text += part.pictures_with_text;
+        self.names += part.names;
+        for (kind, count) in part.identifiers {
+            *self.identifiers.entry(kind).or_default() += count;
+        }
+    }
+}
+
 /// What one source gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +205,9 @@ pub struct SourceSummary {
     /// Texts by a language model; absent when none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authored: Option<Authored>,
+    /// What was searched for identifiers; absent when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deidentified: Option<Deidentified>,
 }
 
 /// What the annotations of a source were made for (the paper's original tasks, 1.2).

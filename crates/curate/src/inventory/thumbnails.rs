@@ -6,6 +6,7 @@ use super::files::{FileFacts, Holds, split};
 use super::layout::{Building, relative};
 use super::{Layout, Thumbnail};
 use crate::config::Config;
+use crate::deidentify::Cleaner;
 use crate::inputs::Inputs;
 use crate::labels::Description;
 use crate::ledger::Ledger;
@@ -118,7 +119,9 @@ impl Sampler<'_> {
         let inputs = Inputs::some(&self.dir.join(&group.folder), names);
         let folder = Folder { source: &source, inputs: &inputs, decoder: self.decoder, config: path };
         let Ok(items) = source::read(&folder, &mut Ledger::default()) else { return Vec::new() };
-        let job = Job { source: &source, inputs: &inputs, decoder: self.decoder, seed: 0, max_side: 4096 };
+        let cleaner = Cleaner::idle();
+        let job =
+            Job { source: &source, inputs: &inputs, decoder: self.decoder, seed: 0, max_side: 4096, cleaner: &cleaner };
         let names: Vec<String> =
             source.regions.iter().flat_map(|regions| &regions.terms).map(|term| term.en.clone()).collect();
         let draw = |item: &source::Item| {

@@ -6,6 +6,7 @@ mod configs;
 mod marks;
 mod open_data;
 mod pictures;
+mod privacy;
 mod questions;
 mod real_sets;
 mod runs;

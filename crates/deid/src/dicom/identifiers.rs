@@ -116,7 +116,7 @@ fn note_value(into: &mut BTreeSet<Identifier>, tag: Tag, vr: [u8; 2], bytes: &[u
     let printable = || {
         bytes.len() < 4096 && bytes.iter().all(|byte| *byte == 0 || *byte == b'\r' || *byte == b'\n' || *byte >= 0x20)
     };
-    if !value::is_text(vr) && !(vr == *b"UN" && printable()) {
+    if !(value::is_text(vr) || (vr == *b"UN" && printable())) {
         return;
     }
     let text = charset.decode(bytes).unwrap_or_else(|| Charset::Latin1.decode(bytes).unwrap_or_default());

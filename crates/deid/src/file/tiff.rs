@@ -96,7 +96,7 @@ fn is_label(reader: &Reader, directory: &Directory) -> bool {
         .map_or(0, |entry| reader.number(&entry.raw, entry.kind));
     let aperio = description.starts_with("aperio");
     let named = ["label", "macro"].iter().any(|word| description.contains(word));
-    (aperio && named) || (named && subfile != 0) || matches!(subfile, 9) || (subfile == 1 && named)
+    subfile == 9 || (named && (aperio || subfile != 0))
 }
 
 fn text_of(reader: &Reader, directory: &Directory, tag: u16) -> String {

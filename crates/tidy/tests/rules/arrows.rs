@@ -10,7 +10,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("jpeg", &[]),
     ("imaging", &["schema", "jpeg"]),
     ("shard", &["schema", "jpeg"]),
-    ("curate", &["schema", "imaging", "shard"]),
+    ("curate", &["schema", "imaging", "shard", "deid"]),
     ("exchange", &["schema", "shard"]),
     ("quality", &["schema", "imaging", "shard"]),
     ("processor", &["schema"]),
