@@ -38,6 +38,8 @@ mod fact_tests;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use passthrough::language_of;
+
 use dice::Dice;
 use gmai_schema::{
     Attribute, BoundingBox, Conversation, Form, Language, Modality, Quiz, Record, SourceFacts, Split, Task, Term, Turn,

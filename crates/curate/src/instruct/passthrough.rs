@@ -140,7 +140,7 @@ pub(super) fn without_marker(text: &str) -> String {
 
 /// Chinese when the text has any Han character and no kana; English unless it has more small words of another language (Spanish, French,
 /// Portuguese, German), of which nothing is written.
-pub(super) fn language_of(text: &str) -> Option<Language> {
+pub(crate) fn language_of(text: &str) -> Option<Language> {
     const ENGLISH: [&str; 16] =
         ["the", "of", "and", "with", "is", "are", "no", "in", "to", "was", "there", "for", "or", "this", "on", "at"];
     const OTHER: [&str; 30] = [

@@ -249,6 +249,7 @@ impl Search<'_> {
         annotation.set.files += 1;
         annotation.set.entries += holding.reports;
         annotation.set.measurements += holding.measurements;
+        annotation.set.askable += holding.askable;
         for section in holding.sections {
             *annotation.set.classes.entry(section).or_default() += 1;
         }

@@ -206,6 +206,8 @@ pub struct AnnotationSet {
     pub outlines: u64,
     /// Numbers with units that reports give.
     pub measurements: u64,
+    /// Reports of two known sections or more, in English or Chinese: questions can be asked of them without a picture.
+    pub askable: u64,
     /// Images that they name and that are there.
     pub matched_images: u64,
     /// How often each class occurs: box names, or per column of a table `column: value`.
@@ -222,6 +224,7 @@ impl AnnotationSet {
             entries: 0,
             outlines: 0,
             measurements: 0,
+            askable: 0,
             matched_images: 0,
             classes: BTreeMap::new(),
         }

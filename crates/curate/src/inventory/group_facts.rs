@@ -50,7 +50,9 @@ pub(super) fn fill(building: &mut Building, files: &[FileFacts], catalogue: &Cat
                 let [columns, rows] = entry.size;
                 let frames = if entry.frames > 1 { format!(" × {} frames", entry.frames) } else { String::new() };
                 add(&mut facts.sizes, format!("{columns} × {rows}{frames}"));
-                add(&mut facts.depths, header::depth(entry.bits, entry.channels));
+                if entry.bits > 0 {
+                    add(&mut facts.depths, header::depth(entry.bits, entry.channels));
+                }
                 let modality =
                     entry.modality.map_or("not stated".to_owned(), |modality| modality.name(Language::En).to_owned());
                 add(&mut facts.modalities, modality);

@@ -187,9 +187,10 @@ fn nifti(head: &[u8]) -> Option<Header> {
     let axes = size_of(0, little)?;
     let mut size = [1; 3];
     let mut spacing = [0.0; 3];
-    for axis in 0..3.min(axes.max(0) as usize) {
-        size[axis] = usize::try_from(size_of(axis + 1, little)?).unwrap_or(0);
-        spacing[axis] = step(axis + 1)?.abs();
+    let stored = size.iter_mut().zip(&mut spacing).enumerate().take(axes.max(0) as usize);
+    for (axis, (size, spacing)) in stored {
+        *size = usize::try_from(size_of(axis + 1, little)?).unwrap_or(0);
+        *spacing = step(axis + 1)?.abs();
     }
     let depth = match word(if second { 12 } else { 70 }, little)? {
         2 => "uint8",

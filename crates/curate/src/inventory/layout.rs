@@ -32,6 +32,8 @@ pub(super) struct Building {
     /// Entries with an outline, and measurements.
     pub(super) outlines: u64,
     pub(super) measurements: u64,
+    /// Reports that questions can be asked of without a picture.
+    pub(super) askable: u64,
 }
 
 pub(super) struct Builder<'a> {
@@ -132,6 +134,7 @@ impl Builder<'_> {
             splits: BTreeMap::new(),
             outlines: 0,
             measurements: 0,
+            askable: 0,
         });
         self.groups.len() - 1
     }

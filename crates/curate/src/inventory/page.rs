@@ -1,6 +1,6 @@
 //! The inventory as one HTML page that needs nothing else.
 
-use super::text::{by_frequency, bytes, folder_name, number};
+use super::text::{by_frequency, bytes, folder_name, number, quantity};
 use super::{Group, Inventory, Thumbnail, Use};
 use crate::{Error, Result};
 use askama::Template;
@@ -38,7 +38,7 @@ struct Card {
 }
 
 struct Section<'a> {
-    name: &'a str,
+    name: String,
     layout: &'static str,
     count: String,
     modality: String,
@@ -65,7 +65,7 @@ struct Bar {
 struct Made {
     kind: &'static str,
     items: String,
-    unit: &'static str,
+    quantity: String,
     forms: String,
 }
 
@@ -91,11 +91,13 @@ struct List {
 /// # Errors
 /// When the template cannot be filled, which is a defect of gmai.
 pub fn inventory_html(inventory: &Inventory) -> Result<String> {
+    // A group that is all of the folder has the folder's own name.
+    let root = inventory.root.rsplit('/').find(|name| !name.is_empty() && *name != ".").unwrap_or(".").to_owned();
     let page = Page {
         inventory,
         coverage: coverage(inventory),
         cards: cards(inventory),
-        groups: inventory.groups.iter().take(MAX_GROUPS).map(section).collect(),
+        groups: inventory.groups.iter().take(MAX_GROUPS).map(|group| section(group, &root)).collect(),
         lists: lists(inventory),
         draft_lines: inventory.draft_config.lines().count(),
     };
@@ -149,7 +151,7 @@ fn cards(inventory: &Inventory) -> Vec<Card> {
     ]
 }
 
-fn section(group: &Group) -> Section<'_> {
+fn section<'a>(group: &'a Group, root: &str) -> Section<'a> {
     let mut classes = by_frequency(&group.classes);
     let most = classes.first().map_or(1, |class| *class.1).max(1);
     let rest = classes.split_off(classes.len().min(MAX_BARS));
@@ -163,12 +165,12 @@ fn section(group: &Group) -> Section<'_> {
     let made = |one: &Use| Made {
         kind: one.kind.name(),
         items: number(one.items),
-        unit: one.unit,
+        quantity: quantity(one.items, one.unit),
         forms: one.forms.iter().map(|form| form.key().replace('_', " ")).collect::<Vec<_>>().join(", "),
     };
     let not_yet = |one: &Use| {
         let blocked = one.blocked.as_ref()?;
-        Some(NotYet { kind: one.kind.name(), reason: blocked.reason.clone(), remedy: blocked.remedy.clone() })
+        Some(NotYet { kind: one.kind.name(), reason: sentence(&blocked.reason), remedy: sentence(&blocked.remedy) })
     };
     let mut notes: Vec<String> = group.notes.iter().take(MAX_NOTES).cloned().collect();
     if group.notes.len() > MAX_NOTES {
@@ -176,15 +178,15 @@ fn section(group: &Group) -> Section<'_> {
     }
     let unit = group.layout.unit();
     Section {
-        name: folder_name(&group.folder),
+        name: if group.folder.is_empty() { root.to_owned() } else { group.folder.clone() },
         layout: group.layout.name(),
-        count: format!("{} {unit}", number(group.images)),
+        count: quantity(group.images, unit),
         modality: names(&group.facts.modalities),
         patients: group.facts.patients.as_ref().map_or(String::new(), |told| number(told.count)),
         summary: format!(
-            "{}: {} {unit}, {} annotated",
+            "{}: {}, {} annotated",
             group.layout.name(),
-            number(group.images),
+            quantity(group.images, unit),
             number(group.annotated)
         ),
         pictures: &group.thumbnails,
@@ -196,6 +198,16 @@ fn section(group: &Group) -> Section<'_> {
         made: group.uses.iter().filter(|one| one.blocked.is_none()).map(made).collect(),
         blocked: group.uses.iter().filter_map(not_yet).collect(),
         notes,
+    }
+}
+
+/// A text with a capital at its beginning, unless it begins with the name of a file.
+fn sentence(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(letter) if !first.contains('.') => letter.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
     }
 }
 

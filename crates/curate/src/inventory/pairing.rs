@@ -88,7 +88,8 @@ pub(super) fn pictures(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<Pair
 
 /// Pairs of volume and label map among files that are not `taken`.
 pub(super) fn volumes(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<Pairs> {
-    let is_volume = |index: usize| files[index].volume().is_some();
+    let is_volume =
+        |index: usize| files[index].volume().is_some() && !is_label(&files[index]) && !is_empty(&files[index]);
     let is_label = |index: usize| is_label(&files[index]);
     find(files, taken, &Rule { is_mask: &is_label, is_image: &is_volume, fits: &same_dims })
 }
@@ -245,6 +246,9 @@ pub(super) fn instance_folders(files: &[FileFacts], taken: &BTreeSet<usize>) -> 
     found.into_values().collect()
 }
 
+/// Volumes, each with its maps.
+type Cases = Vec<(usize, Vec<usize>)>;
+
 /// Folders with one binary label map per class, named after it, and the volume that they belong to.
 pub(super) struct ClassMaps {
     /// Folder that holds the cases, or the volume when there is one case.
@@ -256,7 +260,7 @@ pub(super) struct ClassMaps {
     /// Whether there are several cases, each in a folder of its own below the root.
     pub has_cases: bool,
     /// Each volume with its maps.
-    pub cases: Vec<(usize, Vec<usize>)>,
+    pub cases: Cases,
 }
 
 /// Whether a volume holds zeros alone: as a map, nothing is marked in it.
@@ -272,7 +276,7 @@ pub(super) fn class_maps(files: &[FileFacts], taken: &BTreeSet<usize>) -> Vec<Cl
     {
         by_folder.entry(file.folder()).or_default().push(index);
     }
-    let mut found: BTreeMap<(&str, &str, &str, &str), Vec<(usize, Vec<usize>)>> = BTreeMap::new();
+    let mut found: BTreeMap<(&str, &str, &str, &str), Cases> = BTreeMap::new();
     for (folder, maps) in &by_folder {
         let first = &files[maps[0]];
         let alike = maps.iter().all(|map| {

@@ -69,18 +69,18 @@ fn section<T>(line: &mut dyn FnMut(String), title: &str, items: &[T], text: impl
 }
 
 fn group_text(group: &Group) -> String {
-    let count = number(group.images);
-    let mut out = format!("{}: {count} {}, {}", folder_name(&group.folder), group.layout.unit(), group.layout.name());
+    let count = quantity(group.images, group.layout.unit());
+    let mut out = format!("{}: {count}, {}", folder_name(&group.folder), group.layout.name());
     let modalities: Vec<&str> = group.facts.modalities.keys().map(String::as_str).collect();
     if !modalities.is_empty() {
         let _ = write!(out, ", {}", modalities.join(", "));
     }
     if let Some(patients) = &group.facts.patients {
-        let _ = write!(out, ", {} patients", number(patients.count));
+        let _ = write!(out, ", {}", quantity(patients.count, "patients"));
     }
     let made = group.uses.iter().filter(|one| one.blocked.is_none());
     let made: Vec<String> =
-        made.map(|one| format!("{} ({} {})", one.kind.name(), number(one.items), one.unit)).collect();
+        made.map(|one| format!("{} ({})", one.kind.name(), quantity(one.items, one.unit))).collect();
     let _ = match made.is_empty() {
         true => write!(out, "\n  good for: nothing yet"),
         false => write!(out, "\n  good for: {}", made.join(", ")),
@@ -115,6 +115,17 @@ pub(super) fn by_frequency(counts: &BTreeMap<String, u64>) -> Vec<(&String, &u64
     let own = |name: &String| name.parse::<u64>().unwrap_or(u64::MAX);
     all.sort_by(|a, b| b.1.cmp(a.1).then_with(|| own(a.0).cmp(&own(b.0))).then_with(|| a.0.cmp(b.0)));
     all
+}
+
+/// A number of things; `unit` is in the plural.
+pub(super) fn quantity(count: u64, unit: &str) -> String {
+    let unit = match (count, unit) {
+        (1, "boxes") => "box",
+        (1, "series") => "series",
+        (1, _) => unit.strip_suffix('s').unwrap_or(unit),
+        _ => unit,
+    };
+    format!("{} {unit}", number(count))
 }
 
 /// The folder as it is shown.

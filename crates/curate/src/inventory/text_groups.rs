@@ -111,8 +111,8 @@ impl Builder<'_> {
         let text = String::from_utf8_lossy(&text);
         // The longest end of the path that the file writes is what follows the folder.
         let below = relative(path, root);
-        let starts = std::iter::once(0).chain(below.match_indices('/').map(|(position, _)| position + 1));
-        let written = starts.into_iter().find(|start| text.contains(&format!("\"{}\"", &below[*start..])))?;
+        let mut starts = std::iter::once(0).chain(below.match_indices('/').map(|(position, _)| position + 1));
+        let written = starts.find(|start| text.contains(&format!("\"{}\"", &below[*start..])))?;
         Some(below[..written].trim_end_matches('/').to_owned()).filter(|folder| !folder.is_empty())
     }
 
@@ -141,6 +141,7 @@ impl Builder<'_> {
     fn fill_report(&mut self, at: usize, annotation: &Annotation, kind: Vec<(&'static str, Value)>) {
         let building = &mut self.groups[at];
         building.measurements = annotation.set.measurements;
+        building.askable = annotation.set.askable;
         building.group.entries = annotation.set.entries;
         building.group.classes =
             annotation.set.classes.iter().map(|(section, count)| (format!("section: {section}"), *count)).collect();

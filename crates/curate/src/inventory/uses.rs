@@ -101,20 +101,23 @@ fn of_texts(building: &Building) -> Vec<Use> {
     }
     let with_images = !building.images.is_empty();
     let mut uses = Vec::new();
-    let sections: u64 = group.classes.values().sum();
-    uses.push(match (with_images, sections > 0) {
+    let askable = building.askable;
+    uses.push(match (with_images, askable > 0) {
         (true, _) => possible(UseKind::Reports, group.entries, "reports", &[Form::ImageCaption, Form::Instruction]),
-        (false, true) => possible(UseKind::Reports, group.entries, "reports", &[Form::Instruction]),
-        (false, false) => blocked(
-            UseKind::Reports,
-            format!("{} texts without titles such as FINDINGS or IMPRESSION, and without pictures", group.entries),
-            "set `images` in the draft, e.g. `images/{stem}.png`, or let a language model write questions ([author])",
-        ),
+        (false, true) => possible(UseKind::Reports, askable, "reports", &[Form::Instruction]),
+        (false, false) => {
+            let reason = format!(
+                "{} texts without pictures, none in English or Chinese with two sections such as FINDINGS and IMPRESSION",
+                group.entries
+            );
+            let remedy = "set `images` in the draft, e.g. `images/{stem}.png`, or let a language model write questions ([author])";
+            blocked(UseKind::Reports, reason, remedy)
+        }
     });
     if building.measurements > 0 {
         uses.push(possible(UseKind::Measurements, building.measurements, "values", &[Form::Instruction]));
     }
-    if !with_images && sections > 0 {
+    if !with_images && askable > 0 {
         uses.push(blocked(
             UseKind::Recognition,
             "no picture is named after a report",
@@ -161,7 +164,8 @@ fn of_images(building: &Building) -> Vec<Use> {
         let forms = talk(vec![Form::ImageCaption, Form::Instruction, Form::MultipleChoice]);
         possible(UseKind::Classification, group.annotated, group.layout.unit(), &forms)
     } else {
-        let table = group.notes.iter().find(|note| note.contains(".csv") || note.contains(".tsv")).cloned();
+        let refused = |note: &&String| note.contains("join") || note.contains("outside their folder");
+        let table = group.notes.iter().find(refused).cloned();
         blocked(
             UseKind::Classification,
             table.unwrap_or_else(|| "no label says what an image as a whole shows".to_owned()),
@@ -211,7 +215,10 @@ fn regions(building: &Building, has_regions: bool, several: bool, talk: &dyn Fn(
             counting,
         ];
     }
-    let mut forms = talk(vec![Form::ImageCaption, Form::RegionCaption, Form::Perception, Form::Instruction]);
+    let mut forms = talk(vec![Form::ImageCaption, Form::RegionCaption, Form::Perception]);
+    // Where something lies is asked only of what is marked once in a picture.
+    let once = building.masks.values().any(|masks| masks.len() == 1);
+    forms.extend((group.layout != Layout::InstanceMasks || once).then_some(Form::Instruction));
     forms.extend(several.then_some(Form::MultipleChoice));
     let mut uses = Vec::new();
     let is_volume = matches!(group.layout, Layout::NiftiLabelMap | Layout::DicomSeries);

@@ -241,7 +241,7 @@ fn the_page_has_pictures_uses_and_what_is_missing_and_loads_nothing() {
     }
     let page = inventory_html(&look(&tree.folder())).unwrap();
     assert_eq!(page.matches("data:image/jpeg;base64,").count(), 6);
-    assert!(page.contains("segmentation") && page.contains("set `modality` in the draft"));
+    assert!(page.contains("segmentation") && page.contains("Set `modality` in the draft"));
     for remote in ["http://", "https://", "<script", "@import", "<link"] {
         assert!(!page.contains(remote), "{remote}");
     }

@@ -102,6 +102,8 @@ pub(crate) enum ReportFormat {
 #[derive(Debug, Default)]
 pub(crate) struct Holding {
     pub(crate) reports: u64,
+    /// Reports of two known sections or more in a language of the templates: questions can be asked of them without a picture.
+    pub(crate) askable: u64,
     pub(crate) measurements: u64,
     /// Kinds of the sections, as often as they occur.
     pub(crate) sections: Vec<String>,
@@ -125,6 +127,11 @@ pub(crate) fn take_stock(format: ReportFormat, file: &str, text: &str) -> std::r
         let Outcome::Report(parsed) = outcome else { continue };
         holding.reports += 1;
         holding.measurements += parsed.measurements.len() as u64;
+        let askable = |report: &ReportText| {
+            let known = report.sections.iter().filter(|section| section.kind.is_some()).count();
+            known >= 2 && crate::instruct::language_of(&report.text).is_some()
+        };
+        holding.askable += u64::from(parsed.report.as_ref().is_some_and(askable));
         let sections = parsed.report.into_iter().flat_map(|report| report.sections);
         holding.sections.extend(sections.filter_map(|section| Some(section.kind?.key().to_string())));
         holding.patients.extend(parsed.patient);
