@@ -149,10 +149,7 @@ fn check_kind(checker: &Checker, source: &Source) -> Result<()> {
 }
 
 /// Checks that every field that the source's rules read exists in at least one item.
-pub(crate) fn check_fields(source: &Source, items: &[Item], path: &Path) -> Result<()> {
-    if items.is_empty() {
-        return Ok(()); // All images were quarantined; there is nothing to look a field up in.
-    }
+pub(crate) fn check_fields(source: &Source, items: impl Iterator<Item = Item>, path: &Path) -> Result<()> {
     let mut read: Vec<(String, &str)> = Vec::new();
     let attributes = || source.attributes.iter().filter(|rule| rule.from != AXIS_FIELD);
     let plain = attributes().filter(|rule| rule.flags.is_none());
@@ -170,14 +167,20 @@ pub(crate) fn check_fields(source: &Source, items: &[Item], path: &Path) -> Resu
     // A header need not name the body part.
     let body_part = source.body_part_by.as_ref().filter(|by| by.from != "BodyPartExamined");
     read.extend(body_part.map(|by| ("body_part_by.from".to_string(), by.from.as_str())));
-    for (key, field) in read {
-        if !items.iter().any(|item| item.fields.contains_key(field)) {
-            let known: BTreeSet<&str> = items.iter().flat_map(|item| item.fields.keys().map(String::as_str)).collect();
-            let known: Vec<&str> = known.into_iter().collect();
-            let reason = format!("no image has a field `{field}`; the fields are: {}", known.join(", "));
-            let key = format!("source `{}`, {key}", source.name);
-            return Err(Error::ConfigValue { path: path.to_path_buf(), key, reason });
+    let mut known = BTreeSet::new();
+    let mut is_empty = true;
+    for item in items {
+        is_empty = false;
+        read.retain(|(_, field)| !item.fields.contains_key(*field));
+        if read.is_empty() {
+            return Ok(());
         }
+        known.extend(item.fields.into_keys());
     }
-    Ok(())
+    // Without any item all images were quarantined; there is nothing to look a field up in.
+    let Some((key, field)) = read.first().filter(|_| !is_empty) else { return Ok(()) };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let reason = format!("no image has a field `{field}`; the fields are: {}", known.join(", "));
+    let key = format!("source `{}`, {key}", source.name);
+    Err(Error::ConfigValue { path: path.to_path_buf(), key, reason })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused.
-    #[error("{path}: {source}; check that the path exists and may be used")]
+    #[error("{path}: {source}; check that the path exists, may be used, and that the disk has room")]
     Io {
         /// File or folder.
         path: PathBuf,
@@ -76,6 +76,20 @@ pub enum Error {
         folder: PathBuf,
         /// What differs.
         difference: &'static str,
+    },
+    /// Another process makes a dataset in the folder.
+    #[error("{folder}: another run of gmai is using it; wait for its end, or choose another --out")]
+    Busy {
+        /// The folder of its unfinished work.
+        folder: PathBuf,
+    },
+    /// A file that the run itself keeps is not what it wrote.
+    #[error("{path}: {reason}; delete it and run the command again")]
+    Work {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
     },
     /// The run would have produced no row.
     #[error(

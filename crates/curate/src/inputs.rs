@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use gmai_schema::Progress;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Files hashed between two reports of progress.
@@ -17,16 +17,22 @@ pub(crate) struct Inputs {
     pub(crate) files: BTreeSet<String>,
     /// Names that are not valid UTF-8, as far as they can be shown.
     pub(crate) unreadable_names: Vec<String>,
-    hashes: BTreeMap<String, String>,
+    total_hash: String,
 }
 
 /// Lower-case hex of the SHA-256 of several parts, each preceded by its length so that none can run into the next.
 pub(crate) fn hash_of(parts: &[&str]) -> String {
     let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
+    parts.iter().for_each(|part| add_part(&mut hasher, part));
+    hex(hasher)
+}
+
+fn add_part(hasher: &mut Sha256, part: &str) {
+    hasher.update((part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+fn hex(hasher: Sha256) -> String {
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -42,7 +48,7 @@ impl Inputs {
             root: root.to_path_buf(),
             files: BTreeSet::new(),
             unreadable_names: Vec::new(),
-            hashes: BTreeMap::new(),
+            total_hash: String::new(),
         };
         for entry in walkdir::WalkDir::new(root).follow_links(true) {
             let entry = entry.map_err(|error| {
@@ -77,28 +83,32 @@ impl Inputs {
 
     /// Hashes the contents of all files. A file that cannot be read gets a hash of its own kind; reading it fails later, with a line.
     pub(crate) fn hash(&mut self, phase: &str, on_progress: &mut dyn FnMut(Progress)) {
-        let files: Vec<&String> = self.files.iter().collect();
-        let mut hashes = BTreeMap::new();
-        let total = files.len() as u64;
-        let report = |done| Progress { phase: phase.to_string(), done, total, note: String::new() };
+        let mut total = Sha256::new();
+        let (mut done, num_files) = (0, self.files.len() as u64);
+        let report = |done| Progress { phase: phase.to_string(), done, total: num_files, note: String::new() };
         on_progress(report(0));
-        for chunk in files.chunks(FILES_PER_REPORT) {
-            let done: Vec<(String, String)> = chunk
+        let mut files = self.files.iter();
+        loop {
+            let chunk: Vec<&String> = files.by_ref().take(FILES_PER_REPORT).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            let hashes: Vec<String> = chunk
                 .par_iter()
-                .map(|file| {
-                    let hash = gmai_imaging::sha256_file(&self.root.join(file));
-                    ((*file).clone(), hash.unwrap_or_else(|_| "unreadable".to_string()))
-                })
+                .map(|file| gmai_imaging::sha256_file(&self.root.join(file)).unwrap_or_else(|_| "unreadable".to_string()))
                 .collect();
-            hashes.extend(done);
-            on_progress(report(hashes.len() as u64));
+            for (file, hash) in chunk.iter().zip(&hashes) {
+                add_part(&mut total, file);
+                add_part(&mut total, hash);
+            }
+            done += chunk.len() as u64;
+            on_progress(report(done));
         }
-        self.hashes = hashes;
+        self.total_hash = hex(total);
     }
 
     /// One hash over all paths and contents.
-    pub(crate) fn total_hash(&self) -> String {
-        let parts: Vec<&str> = self.hashes.iter().flat_map(|(file, hash)| [file.as_str(), hash.as_str()]).collect();
-        hash_of(&parts)
+    pub(crate) fn total_hash(&self) -> &str {
+        &self.total_hash
     }
 }

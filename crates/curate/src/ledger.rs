@@ -2,6 +2,7 @@
 
 use crate::{Error, Result};
 use gmai_shard::{Quarantined, Tally};
+use serde::{Deserialize, Serialize};
 
 /// The reason that stands for annotations whose image is not in the dataset.
 pub(crate) const IMAGE_LEFT_OUT: &str = "the image was left out";
@@ -16,7 +17,7 @@ pub(crate) enum Of {
 }
 
 /// What is wrong with an input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Defect {
     /// The file, relative to the source's root.
     pub(crate) file: String,
@@ -36,7 +37,7 @@ impl Defect {
 }
 
 /// The account of one source, or of a part of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
     pub(crate) images: Tally,
     pub(crate) annotations: Tally,

@@ -11,7 +11,8 @@
 //! instruct/          records to conversations
 //! author/            records to conversations by a language model; verify/, is what it wrote true to the annotation
 //! deidentify.rs      what of a record may tell who somebody is
-//! run.rs             all of it in order; ledger.rs accounts for every input; card.rs writes the data card
+//! run.rs             all of it in order: reading.rs, then writing.rs; ledger.rs accounts for every input; card.rs writes the data card
+//! journal.rs         what was read, on disk: for the second half, and for the run after a killed one; ordered.rs, sorted.rs
 //! inventory/         what lies in a folder, before any config is written
 //! ```
 //! Every input ends as pairs, as a counted skip or as a quarantine line, and [`run`] fails when the sums do not add up.
@@ -31,23 +32,27 @@ mod card;
 mod check;
 mod error;
 mod inputs;
+mod journal;
 mod labels;
 mod ledger;
 mod load;
+mod ordered;
 mod picture;
+mod reading;
 mod regions;
 mod run;
 mod sheet;
 mod similarity;
 mod slices;
+mod sorted;
 mod source;
 mod split;
-mod spool;
 mod table;
+mod writing;
 
 pub use config::Config;
 pub use error::Error;
-pub use run::{Job, Outcome, SourceRecords, Summary, estimate, records, run, run_with_author};
+pub use run::{Job, Outcome, Resumed, SourceRecords, Summary, estimate, records, run, run_with_author};
 
 /// What functions of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;

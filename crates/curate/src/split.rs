@@ -1,13 +1,31 @@
 //! Which records stay together, which are duplicates, and on which side of the split each group falls.
 //!
 //! Pictures are compared twice: records of equal or nearly equal ones stay on one side, and those that contradict each other are left out.
+//! Memory holds ten bytes a record; keys are sorted on disk, and what a record says is looked up where two are similar.
 
 use crate::config::SplitShares;
 use crate::inputs::hash_of;
+use crate::journal::Position;
 use crate::labels::by_attribute;
-use crate::similarity::{Fingerprint, near_pairs};
-use gmai_schema::{Record, Split};
-use std::collections::BTreeMap;
+use crate::similarity::{Fingerprint, Similar};
+use crate::sorted::{Sorted, Sorter};
+use crate::{Error, Result};
+use gmai_schema::{Modality, Record, Split};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// The longest pseudonym.
+const PATIENT_BYTES: usize = 16;
+/// Bytes of a position on disk.
+const POSITION_BYTES: usize = 12;
+/// What so many records say is remembered while they are compared.
+const MAX_REMEMBERED: usize = 1 << 12;
+/// Not a record.
+const NONE: u32 = u32::MAX;
 
 /// What becomes of a record when its picture occurs more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,95 +39,184 @@ pub(crate) enum Fate {
 }
 
 /// What comparing all records gave.
+#[derive(Debug)]
 pub(crate) struct Comparison {
-    /// Side of each record.
-    pub(crate) splits: Vec<Split>,
-    /// What becomes of each record.
-    pub(crate) fates: Vec<Fate>,
-    /// Pairs of pictures that are equal or nearly so.
+    splits: Vec<Split>,
+    /// Records that say what an earlier one says.
+    repeats: Vec<bool>,
+    /// The file that contradicts, by record.
+    contradicts: BTreeMap<u32, String>,
+    /// Pairs of records with pictures that are equal or nearly so.
     pub(crate) num_similar: usize,
 }
 
-/// Compares all records of a dataset.
-pub(crate) fn compare(candidates: &[Candidate], shares: SplitShares, seed: u64) -> Comparison {
-    let (mut prints, mut owners): (Vec<Option<&Fingerprint>>, Vec<usize>) = (Vec::new(), Vec::new());
-    for (index, candidate) in candidates.iter().enumerate() {
-        prints.extend(candidate.fingerprints.iter().map(Some));
-        owners.resize(prints.len(), index);
+impl Comparison {
+    /// The side of a record.
+    pub(crate) fn split(&self, record: u32) -> Split {
+        self.splits[record as usize]
     }
-    let pairs = near_pairs(&prints).into_iter().map(|pair| pair.map(|print| owners[print]));
-    let similar: Vec<[usize; 2]> = pairs.filter(|[first, second]| first != second).collect();
-    Comparison {
-        splits: assign(candidates, &similar, shares, seed),
-        fates: duplicates(candidates, &similar),
-        num_similar: similar.len(),
-    }
-}
 
-/// A record with what is needed to compare it.
-pub(crate) struct Candidate<'a> {
-    pub(crate) record: &'a Record,
-    /// One per picture. None for slices of volumes: neighbouring ones resemble each other, and blank ones those of strangers.
-    pub(crate) fingerprints: &'a [Fingerprint],
-}
-
-impl<'a> Candidate<'a> {
-    /// The fingerprint of a record's only picture: what several show together is not repeated by one of them.
-    fn only(&self) -> Option<&'a Fingerprint> {
-        match self.fingerprints {
-            [only] => Some(only),
-            _ => None,
+    /// What becomes of a record.
+    pub(crate) fn fate(&self, record: u32) -> Fate {
+        match self.contradicts.get(&record) {
+            Some(file) => Fate::Contradicts(file.clone()),
+            None if self.repeats[record as usize] => Fate::Repeats,
+            None => Fate::Keep,
         }
     }
 }
 
-/// Sets of indices that are joined step by step.
+/// All records of a dataset, to be compared.
+pub(crate) struct Candidates {
+    num_records: u32,
+    /// Pseudonym and record.
+    patients: Sorter<{ PATIENT_BYTES + 4 }>,
+    /// Hash of the file's hash, and record.
+    files: Sorter<20>,
+    /// Source, hash of the pixels, record: of records with one picture.
+    pixels: Sorter<24>,
+    similar: Similar,
+    positions: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl Candidates {
+    /// None yet. Temporary files are made in `folder`.
+    pub(crate) fn new(folder: &Path) -> Result<Candidates> {
+        let path = folder.join("positions");
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
+        Ok(Candidates {
+            num_records: 0,
+            patients: Sorter::new(folder, "patients.sort"),
+            files: Sorter::new(folder, "files.sort"),
+            pixels: Sorter::new(folder, "pixels.sort"),
+            similar: Similar::new(folder)?,
+            positions: BufWriter::new(file.map_err(Error::io(&path))?),
+            path,
+        })
+    }
+
+    /// Records so far.
+    pub(crate) fn len(&self) -> u32 {
+        self.num_records
+    }
+
+    /// Adds a record of a source. `prints` are of its pictures: none for slices of volumes, since neighbouring ones resemble each other, and
+    /// blank ones those of strangers.
+    pub(crate) fn add(&mut self, source: u32, record: &Record, prints: &[Fingerprint], at: Position) -> Result<()> {
+        let index = self.num_records;
+        let mut patient = [0; PATIENT_BYTES + 4];
+        let name = record.patient.as_bytes();
+        assert!(name.len() <= PATIENT_BYTES, "pseudonyms have {PATIENT_BYTES} characters");
+        patient[..name.len()].copy_from_slice(name);
+        patient[PATIENT_BYTES..].copy_from_slice(&index.to_be_bytes());
+        self.patients.push(patient)?;
+        let mut file = [0; 20];
+        file[..16].copy_from_slice(&Sha256::digest(record.provenance.file_sha256.as_bytes())[..16]);
+        file[16..].copy_from_slice(&index.to_be_bytes());
+        self.files.push(file)?;
+        // What several pictures show together is not repeated by one of them.
+        if let [only] = prints {
+            let mut pixels = [0; 24];
+            pixels[..4].copy_from_slice(&source.to_be_bytes());
+            pixels[4..20].copy_from_slice(&only.pixels);
+            pixels[20..].copy_from_slice(&index.to_be_bytes());
+            self.pixels.push(pixels)?;
+        }
+        for print in prints {
+            self.similar.add(index, print)?;
+        }
+        let mut position = [0; POSITION_BYTES];
+        position[..8].copy_from_slice(&at.frame.to_le_bytes());
+        position[8..].copy_from_slice(&at.index.to_le_bytes());
+        self.positions.write_all(&position).map_err(Error::io(&self.path))?;
+        self.num_records += 1;
+        Ok(())
+    }
+
+    /// Compares all records. `look_up` gives back the record at a position.
+    pub(crate) fn compare(
+        self,
+        shares: SplitShares,
+        seed: u64,
+        look_up: &mut dyn FnMut(Position) -> Result<Record>,
+    ) -> Result<Comparison> {
+        let Candidates { num_records, patients, files, pixels, similar, positions, path } = self;
+        let positions = positions.into_inner().map_err(|error| Error::io(&path)(error.into_error()))?;
+        let sayings = Sayings { positions, path, look_up, remembered: HashMap::new() };
+        let mut groups = Groups { parent: (0..num_records).collect() };
+        let patients = patients.finish()?;
+        groups.join_equal(&patients)?;
+        groups.join_equal(&files.finish()?)?;
+        let mut copies = Copies::of(&pixels.finish()?, num_records)?;
+        let num_similar = copies.oppose(&similar.finish()?, &mut groups, sayings)?;
+        let splits = groups.sides(&patients, shares, seed)?;
+        let Copies { repeats, contradicts, .. } = copies;
+        Ok(Comparison { splits, repeats, contradicts, num_similar })
+    }
+}
+
+/// The record at the end of a sorted entry.
+fn record_of(entry: &[u8]) -> u32 {
+    entry[entry.len() - 4..].iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// Sets of records that are joined step by step.
 struct Groups {
-    parent: Vec<usize>,
+    parent: Vec<u32>,
 }
 
 impl Groups {
-    fn find(&mut self, mut index: usize) -> usize {
-        while self.parent[index] != index {
-            self.parent[index] = self.parent[self.parent[index]];
-            index = self.parent[index];
+    fn find(&mut self, mut index: u32) -> u32 {
+        while self.parent[index as usize] != index {
+            let above = self.parent[self.parent[index as usize] as usize];
+            self.parent[index as usize] = above;
+            index = above;
         }
         index
     }
 
     /// The smaller index stays the representative: the result does not depend on the order of joining.
-    fn join(&mut self, first: usize, second: usize) {
+    fn join(&mut self, first: u32, second: u32) {
         let (first, second) = (self.find(first), self.find(second));
-        self.parent[first.max(second)] = first.min(second);
+        self.parent[first.max(second) as usize] = first.min(second);
     }
 
-    /// Joins all indices that have the same key.
-    fn join_equal<'a>(&mut self, keys: impl Iterator<Item = (usize, &'a str)>) {
-        let mut first_with: BTreeMap<&str, usize> = BTreeMap::new();
-        for (index, key) in keys {
-            let first = *first_with.entry(key).or_insert(index);
-            self.join(first, index);
+    /// Joins all records that have the same key.
+    fn join_equal<const N: usize>(&mut self, keys: &Sorted<N>) -> Result<()> {
+        let mut entries = keys.entries()?;
+        let mut before: Option<[u8; N]> = None;
+        while let Some(entry) = entries.next()? {
+            if let Some(before) = before.filter(|before| before[..N - 4] == entry[..N - 4]) {
+                self.join(record_of(&before), record_of(&entry));
+            }
+            before = Some(entry);
         }
+        Ok(())
     }
-}
 
-/// The split of each record: by patient, joined with every record of the same file, the same pixels or nearly the same picture.
-///
-/// A group falls by the hash of its smallest patient pseudonym, so that a patient stays on its side when data are added.
-fn assign(candidates: &[Candidate], similar: &[[usize; 2]], shares: SplitShares, seed: u64) -> Vec<Split> {
-    let mut groups = Groups { parent: (0..candidates.len()).collect() };
-    let enumerate = || candidates.iter().enumerate();
-    groups.join_equal(enumerate().map(|(index, candidate)| (index, candidate.record.patient.as_str())));
-    groups.join_equal(enumerate().map(|(index, candidate)| (index, candidate.record.provenance.file_sha256.as_str())));
-    for [first, second] in similar {
-        groups.join(*first, *second);
+    /// The split of each record: by patient, joined with every record of the same file, the same pixels or nearly the same picture.
+    ///
+    /// A group falls by the hash of its smallest patient pseudonym, so that a patient stays on its side when data are added.
+    fn sides(
+        mut self,
+        patients: &Sorted<{ PATIENT_BYTES + 4 }>,
+        shares: SplitShares,
+        seed: u64,
+    ) -> Result<Vec<Split>> {
+        let mut decided = vec![None; self.parent.len()];
+        let mut entries = patients.entries()?;
+        while let Some(entry) = entries.next()? {
+            let root = self.find(record_of(&entry)) as usize;
+            if decided[root].is_none() {
+                let name = entry[..PATIENT_BYTES].split(|byte| *byte == 0).next().unwrap_or_default();
+                decided[root] = Some(side(&String::from_utf8_lossy(name), shares, seed));
+            }
+        }
+        let all = 0..self.parent.len() as u32;
+        let of_group = |index| decided[self.find(index) as usize].expect("every record has a patient");
+        Ok(all.map(of_group).collect())
     }
-    let mut names: BTreeMap<usize, &str> = BTreeMap::new();
-    for (index, candidate) in enumerate() {
-        let name = names.entry(groups.find(index)).or_insert(&candidate.record.patient);
-        *name = (*name).min(&candidate.record.patient);
-    }
-    (0..candidates.len()).map(|index| side(names[&groups.find(index)], shares, seed)).collect()
 }
 
 fn side(name: &str, shares: SplitShares, seed: u64) -> Split {
@@ -125,44 +232,143 @@ fn side(name: &str, shares: SplitShares, seed: u64) -> Split {
     }
 }
 
-/// What becomes of each record. Only records of one source are compared, since sources ask different things about a picture.
-///
-/// When records of similar pictures contradict each other, nobody knows which is right, and none of that picture is used.
-fn duplicates(candidates: &[Candidate], similar: &[[usize; 2]]) -> Vec<Fate> {
-    let mut same: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        if let Some(print) = candidate.only() {
-            same.entry((&candidate.record.source, &print.pixels)).or_default().push(index);
-        }
-    }
-    let mut fates = vec![Fate::Keep; candidates.len()];
-    for copy in same.values().flat_map(|members| &members[1..]) {
-        fates[*copy] = Fate::Repeats;
-    }
-    for [first, second] in similar {
-        let (left, right) = (candidates[*first].record, candidates[*second].record);
-        if left.source != right.source || !contradict(left, right) {
-            continue;
-        }
-        for (index, this, other) in [(first, left, right), (second, right, left)] {
-            let Some(print) = candidates[*index].only() else { continue };
-            for copy in &same[&(other.source.as_str(), print.pixels.as_str())] {
-                if !matches!(fates[*copy], Fate::Contradicts(_)) {
-                    // A copy may agree with `other`; then `this` is what it contradicts.
-                    let opponent = if contradict(candidates[*copy].record, other) { other } else { this };
-                    fates[*copy] = Fate::Contradicts(opponent.provenance.file.clone());
+/// Records with the same picture, and those that are not used for it. Only records of one source are compared, since sources ask different
+/// things about a picture.
+struct Copies {
+    /// Of each record with one picture the next with the same, in a ring; empty where no record has one.
+    next: Vec<u32>,
+    repeats: Vec<bool>,
+    contradicts: BTreeMap<u32, String>,
+}
+
+impl Copies {
+    fn of(pixels: &Sorted<24>, num_records: u32) -> Result<Copies> {
+        let next = if pixels.is_empty() { Vec::new() } else { vec![NONE; num_records as usize] };
+        let repeats = vec![false; num_records as usize];
+        let mut copies = Copies { next, repeats, contradicts: BTreeMap::new() };
+        let mut entries = pixels.entries()?;
+        let mut first: Option<[u8; 24]> = None;
+        while let Some(entry) = entries.next()? {
+            let index = record_of(&entry);
+            match first.filter(|first| first[..20] == entry[..20]) {
+                Some(first) => {
+                    let first = record_of(&first) as usize;
+                    copies.next[index as usize] = copies.next[first];
+                    copies.next[first] = index;
+                    copies.repeats[index as usize] = true;
+                }
+                None => {
+                    copies.next[index as usize] = index;
+                    first = Some(entry);
                 }
             }
         }
+        Ok(copies)
     }
-    fates
+
+    /// Joins similar records and leaves out those that contradict each other: nobody knows which is right, and none of that picture is used.
+    fn oppose(&mut self, similar: &Sorted<8>, groups: &mut Groups, mut sayings: Sayings) -> Result<usize> {
+        let mut entries = similar.entries()?;
+        let mut before = None;
+        let mut count = 0;
+        while let Some(entry) = entries.next()? {
+            if before == Some(entry) {
+                continue;
+            }
+            before = Some(entry);
+            count += 1;
+            let (first, second) = (record_of(&entry[..4]), record_of(&entry));
+            groups.join(first, second);
+            if sayings.of_one_source(first, second)? && sayings.contradict(first, second)? {
+                self.leave_out(first, second, &mut sayings)?;
+                self.leave_out(second, first, &mut sayings)?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Leaves out `this` and its copies, which `other` contradicts.
+    fn leave_out(&mut self, this: u32, other: u32, sayings: &mut Sayings) -> Result<()> {
+        if self.next[this as usize] == NONE {
+            return Ok(());
+        }
+        let mut copy = this;
+        loop {
+            if !self.contradicts.contains_key(&copy) {
+                // A copy may agree with `other`; then `this` is what it contradicts.
+                let opponent = if sayings.contradict(copy, other)? { other } else { this };
+                let file = sayings.record(opponent)?.provenance.file;
+                self.contradicts.insert(copy, file);
+            }
+            copy = self.next[copy as usize];
+            if copy == this {
+                return Ok(());
+            }
+        }
+    }
 }
 
-/// Whether two records say different things about one attribute, or differ in modality.
-fn contradict(first: &Record, second: &Record) -> bool {
-    let (left, right) = (by_attribute(&first.labels), by_attribute(&second.labels));
-    let differ = left.iter().any(|(attribute, values)| right.get(attribute).is_some_and(|other| other != values));
-    differ || first.modality != second.modality
+/// What records say, looked up when two are similar.
+struct Sayings<'a> {
+    positions: File,
+    path: PathBuf,
+    look_up: &'a mut dyn FnMut(Position) -> Result<Record>,
+    remembered: HashMap<u32, Saying>,
+}
+
+/// What a record says, as far as another may contradict it.
+#[derive(Clone)]
+struct Saying {
+    source: u64,
+    modality: Option<Modality>,
+    /// Hashes of each attribute and of its values.
+    values: Vec<[u64; 2]>,
+}
+
+impl Sayings<'_> {
+    fn record(&mut self, index: u32) -> Result<Record> {
+        let mut bytes = [0; POSITION_BYTES];
+        let start = u64::from(index) * POSITION_BYTES as u64;
+        self.positions.seek(SeekFrom::Start(start)).map_err(Error::io(&self.path))?;
+        self.positions.read_exact(&mut bytes).map_err(Error::io(&self.path))?;
+        let number = |range: std::ops::Range<usize>| {
+            bytes[range].iter().rev().fold(0u64, |number, byte| number << 8 | u64::from(*byte))
+        };
+        (self.look_up)(Position { frame: number(0..8), index: number(8..12) as u32 })
+    }
+
+    fn saying(&mut self, index: u32) -> Result<Saying> {
+        if let Some(saying) = self.remembered.get(&index) {
+            return Ok(saying.clone());
+        }
+        let record = self.record(index)?;
+        let values = by_attribute(&record.labels);
+        let values = values.iter().map(|(attribute, values)| [hashed(attribute), hashed(values)]).collect();
+        let saying = Saying { source: hashed(&record.source), modality: record.modality, values };
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(index, saying.clone());
+        Ok(saying)
+    }
+
+    fn of_one_source(&mut self, first: u32, second: u32) -> Result<bool> {
+        Ok(self.saying(first)?.source == self.saying(second)?.source)
+    }
+
+    /// Whether two records say different things about one attribute, or differ in modality.
+    fn contradict(&mut self, first: u32, second: u32) -> Result<bool> {
+        let (left, right) = (self.saying(first)?, self.saying(second)?);
+        let other = |attribute: u64| right.values.iter().find(|other| other[0] == attribute);
+        let differ = left.values.iter().any(|own| other(own[0]).is_some_and(|other| other[1] != own[1]));
+        Ok(differ || left.modality != right.modality)
+    }
+}
+
+fn hashed(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -188,13 +394,19 @@ mod tests {
         Fingerprint::of(&Rgb8::new(16, 16, pixels).unwrap())
     }
 
-    fn sides(candidates: &[Candidate], shares: SplitShares, seed: u64) -> Vec<Split> {
-        compare(candidates, shares, seed).splits
+    /// Compares records with a picture each, as far as there are fingerprints.
+    fn compare(records: &[Record], prints: &[Fingerprint], shares: SplitShares, seed: u64) -> Comparison {
+        let folder = tempfile::tempdir().unwrap();
+        let mut candidates = Candidates::new(folder.path()).unwrap();
+        for (index, record) in records.iter().enumerate() {
+            let at = Position { frame: index as u64, index: 0 };
+            candidates.add(0, record, prints.get(index..=index).unwrap_or_default(), at).unwrap();
+        }
+        candidates.compare(shares, seed, &mut |at| Ok(records[at.frame as usize].clone())).unwrap()
     }
 
-    fn candidates<'a>(records: &'a [Record], prints: &'a [Fingerprint]) -> Vec<Candidate<'a>> {
-        let pair = |(record, print)| Candidate { record, fingerprints: std::slice::from_ref(print) };
-        records.iter().zip(prints).map(pair).collect()
+    fn sides(records: &[Record], prints: &[Fingerprint], shares: SplitShares, seed: u64) -> Vec<Split> {
+        compare(records, prints, shares, seed).splits
     }
 
     #[test]
@@ -204,7 +416,7 @@ mod tests {
         let records: Vec<Record> = (0..400).map(|index| record(&format!("{index}"), &name(index), "a")).collect();
         let prints: Vec<Fingerprint> = (0..400).map(|index| print(index / 4 * 2 + index % 2)).collect();
         let shares = SplitShares { train: 0.5, validation: 0.2, test: 0.3 };
-        let splits = sides(&candidates(&records, &prints), shares, 7);
+        let splits = sides(&records, &prints, shares, 7);
         assert!(Split::ALL.iter().all(|split| splits.contains(split)));
         for start in (0..400).step_by(4) {
             assert!(splits[start..start + 4].iter().all(|split| *split == splits[start]), "group at {start}");
@@ -215,13 +427,11 @@ mod tests {
     fn shares_are_kept_and_a_patient_keeps_its_side_when_data_are_added() {
         let records: Vec<Record> =
             (0..2000).map(|index| record(&format!("{index}"), &format!("p{index}"), "a")).collect();
-        let plain = |record| Candidate { record, fingerprints: &[] };
-        let all: Vec<Candidate> = records.iter().map(plain).collect();
-        let splits = sides(&all, SplitShares::default(), 7);
+        let splits = sides(&records, &[], SplitShares::default(), 7);
         let share = |split| splits.iter().filter(|other| **other == split).count() as f64 / 2000.0;
         assert!((share(Split::Test) - 0.15).abs() < 0.03 && (share(Split::Validation) - 0.05).abs() < 0.02);
-        assert_eq!(sides(&all[..500], SplitShares::default(), 7), splits[..500]);
-        assert_ne!(sides(&all, SplitShares::default(), 8), splits);
+        assert_eq!(sides(&records[..500], &[], SplitShares::default(), 7), splits[..500]);
+        assert_ne!(sides(&records, &[], SplitShares::default(), 8), splits);
     }
 
     #[test]
@@ -234,7 +444,8 @@ mod tests {
             record("5", "e", "benign"),
         ];
         let prints = [print(1), print(1), print(1), print(90), print(90)];
-        let fates = compare(&candidates(&records, &prints), SplitShares::default(), 7).fates;
+        let comparison = compare(&records, &prints, SplitShares::default(), 7);
+        let fates: Vec<Fate> = (0..5).map(|index| comparison.fate(index)).collect();
         assert_eq!(fates[0], Fate::Contradicts("2".into()));
         assert_eq!(fates[1], Fate::Contradicts("1".into()));
         assert!(matches!(&fates[2], Fate::Contradicts(_)));

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One row of one table of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) struct RowId {
     /// Index of the table in the config.
     pub(crate) table: usize,
@@ -34,27 +34,28 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// Reads the tables of a source and adds each row's columns to the fields of the items it belongs to.
-    pub(crate) fn join(source: &Source, inputs: &Inputs, items: &mut [Item], ledger: &mut Ledger) -> Result<Tables> {
+    /// Reads the tables of a source.
+    pub(crate) fn read(source: &Source, inputs: &Inputs, ledger: &mut Ledger) -> Result<Tables> {
         let mut tables = Tables::default();
         for table in &source.tables {
             tables.tables.push(load(table, inputs, ledger)?);
         }
-        for (index, rule) in source.tables.iter().enumerate() {
-            let table = &tables.tables[index];
-            for item in items.iter_mut() {
-                let filled = rule.matches.fill(&item.fields);
-                let row = filled.literal().and_then(|key| table.by_key.get(key));
-                let Some(&row) = row else { continue };
-                let id = RowId { table: index, row };
-                tables.matched.insert(id);
-                item.rows.push(id);
-                for (column, value) in table.columns.iter().zip(&table.rows[row].values) {
-                    item.fields.entry(column.clone()).or_insert_with(|| value.clone());
-                }
+        Ok(tables)
+    }
+
+    /// Adds the columns of each row that belongs to an item to its fields.
+    pub(crate) fn join(&mut self, source: &Source, item: &mut Item) {
+        for (index, (rule, table)) in source.tables.iter().zip(&self.tables).enumerate() {
+            let filled = rule.matches.fill(&item.fields);
+            let row = filled.literal().and_then(|key| table.by_key.get(key));
+            let Some(&row) = row else { continue };
+            let id = RowId { table: index, row };
+            self.matched.insert(id);
+            item.rows.push(id);
+            for (column, value) in table.columns.iter().zip(&table.rows[row].values) {
+                item.fields.entry(column.clone()).or_insert_with(|| value.clone());
             }
         }
-        Ok(tables)
     }
 
     /// The row of an item that has `column`, if any: where a wrong value came from.

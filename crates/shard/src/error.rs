@@ -89,6 +89,18 @@ impl Error {
         move |source| Error::Io { path, source }
     }
 
+    /// Wraps an error of the Parquet library while a shard is written: nearly always that of the operating system.
+    pub(crate) fn writing(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
+        let path = path.into();
+        move |error| match error {
+            parquet::errors::ParquetError::External(source) => match source.downcast::<std::io::Error>() {
+                Ok(source) => Error::Io { path, source: *source },
+                Err(source) => Error::Parquet { path, source: parquet::errors::ParquetError::External(source) },
+            },
+            source => Error::Parquet { path, source },
+        }
+    }
+
     /// Wraps an error of the Parquet library with the shard it is about.
     pub(crate) fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Error {
         let path = path.into();

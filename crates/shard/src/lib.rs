@@ -12,6 +12,7 @@
 
 mod columns;
 mod error;
+mod finished;
 mod hashing;
 mod manifest;
 mod metadata;
@@ -25,7 +26,7 @@ pub use manifest::{
     Agreement, Authored, Counts, Deidentified, Manifest, OriginalTask, SCHEMA_VERSION, ShardFile, SourceSummary, Tally,
 };
 pub use metadata::{bare_jpeg, bare_png};
-pub use picture::{EncodedImage, encode_png};
+pub use picture::{EncodedImage, encode_png, grey_plane};
 pub use quarantine::Quarantined;
 pub use reader::{Reader, Sample, Samples};
 pub use writer::{Writer, WriterOptions, WriterSummary};

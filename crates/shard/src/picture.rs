@@ -58,16 +58,32 @@ impl std::fmt::Debug for EncodedImage {
     }
 }
 
+/// The grey values of a picture whose three channels are equal everywhere.
+pub fn grey_plane(picture: &Rgb8) -> Option<Vec<u8>> {
+    /// Pixels between two looks at whether there was colour.
+    const PIXELS: usize = 1024;
+    let mut grey = vec![0; picture.pixels().len() / 3];
+    for (grey, pixels) in grey.chunks_mut(PIXELS).zip(picture.pixels().chunks(3 * PIXELS)) {
+        let mut colour = 0;
+        for (grey, pixel) in grey.iter_mut().zip(pixels.as_chunks::<3>().0) {
+            *grey = pixel[0];
+            colour |= (pixel[0] ^ pixel[1]) | (pixel[0] ^ pixel[2]);
+        }
+        if colour != 0 {
+            return None;
+        }
+    }
+    Some(grey)
+}
+
 /// Encodes a picture without loss; a picture whose three channels are equal is stored as grey.
 pub fn encode_png(picture: &Rgb8) -> Result<EncodedImage> {
-    let is_grey = picture.pixels().chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]);
     let mut bytes = Vec::new();
     let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
-    let written = if is_grey {
-        let grey: Vec<u8> = picture.pixels().iter().step_by(3).copied().collect();
-        encoder.write_image(&grey, picture.width(), picture.height(), ExtendedColorType::L8)
-    } else {
-        encoder.write_image(picture.pixels(), picture.width(), picture.height(), ExtendedColorType::Rgb8)
+    let (width, height) = (picture.width(), picture.height());
+    let written = match grey_plane(picture) {
+        Some(grey) => encoder.write_image(&grey, width, height, ExtendedColorType::L8),
+        None => encoder.write_image(picture.pixels(), width, height, ExtendedColorType::Rgb8),
     };
     written.map_err(|error| Error::Picture { path: format!("{picture:?}"), reason: error.to_string() })?;
     Ok(EncodedImage::from_png(bytes))

@@ -66,7 +66,7 @@ fn summary() -> WriterSummary {
 }
 
 fn write(folder: &Path, num_rows: usize, size: u32) -> Manifest {
-    let options = WriterOptions { rows_per_group: 20, rows_per_shard: 50 };
+    let options = WriterOptions { rows_per_group: 20, rows_per_shard: 50, ..WriterOptions::default() };
     let mut writer = Writer::create(folder, options).unwrap();
     for number in 0..num_rows {
         let split = if number % 10 == 9 { Split::Test } else { Split::Train };
@@ -133,7 +133,7 @@ fn rows_of_one_picture_store_its_bytes_once_per_row_group() {
 #[test]
 fn an_unfinished_folder_is_not_opened_and_is_written_anew() {
     let folder = folder("unfinished");
-    let mut writer = Writer::create(&folder, WriterOptions { rows_per_group: 1, rows_per_shard: 1 }).unwrap();
+    let mut writer = Writer::create(&folder, WriterOptions { rows_per_group: 1, rows_per_shard: 1, ..WriterOptions::default() }).unwrap();
     for number in 0..3 {
         writer.push(&conversation(number, Split::Train), &[picture(1, 4)]).unwrap();
     }
@@ -143,6 +143,55 @@ fn an_unfinished_folder_is_not_opened_and_is_written_anew() {
     write(&folder, 20, 4);
     assert!(!folder.join("train-00002.parquet").exists(), "the interrupted run's shards are gone");
     assert!(matches!(Writer::create(&folder, WriterOptions::default()), Err(Error::AlreadyFinished { .. })));
+}
+
+/// Ten rows to a shard; the run ends after `pushed` of 64 rows, or comes to its end.
+fn resumed(folder: &Path, pushed: Option<usize>) -> (u64, Option<Manifest>) {
+    let options = WriterOptions { rows_per_group: 5, rows_per_shard: 10, ..WriterOptions::default() };
+    let mut writer = Writer::resume(folder, options, &folder.join("shards.jsonl")).unwrap();
+    let kept = writer.num_kept();
+    for number in 0..pushed.unwrap_or(64) {
+        let split = if number % 4 == 3 { Split::Test } else { Split::Train };
+        // Rows that stand in a kept shard need no pictures.
+        let pictures = if writer.has_next(split) { Vec::new() } else { vec![picture(number as u32, 8)] };
+        writer.push(&conversation(number, split), &pictures).unwrap();
+    }
+    (kept, pushed.is_none().then(|| writer.finish(summary()).unwrap()))
+}
+
+#[test]
+fn whole_shards_of_an_interrupted_run_are_kept_and_the_rest_is_written_anew() {
+    let (whole, broken) = (folder("resume_whole"), folder("resume_broken"));
+    let expected = resumed(&whole, None).1.unwrap();
+    assert_eq!(resumed(&broken, Some(15)).0, 0);
+    assert_eq!(resumed(&broken, Some(47)).0, 10, "one shard of train was whole");
+    assert!(broken.join("train-00002.parquet").exists() && broken.join("test-00000.parquet").exists());
+    // A shard that was changed, and all of its split behind it, are written anew; so is a line that was torn.
+    std::fs::write(broken.join("train-00001.parquet"), "changed").unwrap();
+    let log = broken.join("shards.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, format!("{text}{{\"file\": \"train-0")).unwrap();
+    let (kept, manifest) = resumed(&broken, None);
+    assert_eq!((kept, manifest.unwrap()), (20, expected.clone()));
+    Reader::open(&broken).unwrap().verify().unwrap();
+    let partial = |path: &Path| {
+        std::fs::read_dir(path).unwrap().any(|entry| entry.unwrap().path().extension().is_some_and(|ending| ending == "partial"))
+    };
+    assert!(!partial(&broken) && !partial(&whole));
+    assert_eq!(expected.counts.split.values().sum::<u64>(), 64);
+}
+
+#[test]
+fn long_shards_are_ended_whatever_their_rows() {
+    let folder = folder("long");
+    let options = WriterOptions { rows_per_group: 2, bytes_per_shard: 1 << 20, ..WriterOptions::default() };
+    let mut writer = Writer::create(&folder, options).unwrap();
+    for number in 0..12 {
+        writer.push(&conversation(number, Split::Train), &[picture(number as u32, 400)]).unwrap();
+    }
+    let manifest = writer.finish(summary()).unwrap();
+    assert!(manifest.shards.len() > 3 && manifest.shards.iter().all(|shard| shard.bytes < 3 << 20));
+    assert_eq!(Reader::open(&folder).unwrap().samples(Split::Train).count(), 12);
 }
 
 #[test]

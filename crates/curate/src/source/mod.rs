@@ -33,6 +33,7 @@ use crate::table::RowId;
 use crate::{Error, Result};
 use gmai_imaging::Decoder;
 use gmai_schema::{Dialogue, Measurement, QuestionAnswer, RleMask};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -234,8 +235,53 @@ pub(crate) struct Folder<'a> {
     pub(crate) config: &'a Path,
 }
 
-/// Reads a source folder into items, sorted by name.
-pub(crate) fn read(folder: &Folder, ledger: &mut Ledger) -> Result<Vec<Item>> {
+/// The items of a source, sorted by name.
+pub(crate) enum Items<'a> {
+    /// The pictures that match, which are found in the list of files one by one: there may be millions.
+    Pictures(&'a Folder<'a>, &'a Patterns),
+    /// Items that were read from annotations.
+    Listed(Vec<Item>),
+}
+
+impl<'a> Items<'a> {
+    /// All of them, one by one.
+    pub(crate) fn all(self) -> Box<dyn Iterator<Item = Item> + 'a> {
+        match self {
+            Items::Pictures(folder, patterns) => Box::new(folder.each_picture(patterns)),
+            Items::Listed(items) => Box::new(items.into_iter()),
+        }
+    }
+
+    /// A look at all of them.
+    pub(crate) fn look(&self) -> Box<dyn Iterator<Item = Cow<'_, Item>> + '_> {
+        match self {
+            Items::Pictures(folder, patterns) => Box::new(folder.each_picture(patterns).map(Cow::Owned)),
+            Items::Listed(items) => Box::new(items.iter().map(Cow::Borrowed)),
+        }
+    }
+}
+
+/// Finds the items of a source.
+pub(crate) fn read<'a>(folder: &'a Folder, ledger: &mut Ledger) -> Result<Items<'a>> {
+    let items = match &folder.source.kind {
+        Kind::ClassFolders(kind) => folder.lazy_pictures(&kind.images)?,
+        Kind::CsvLabels(kind) => folder.lazy_pictures(&kind.images)?,
+        _ => Items::Listed(read_listed(folder, ledger)?),
+    };
+    for name in &folder.inputs.unreadable_names {
+        ledger.found(Of::Images, 1);
+        let reason = "the file name is not valid UTF-8";
+        ledger.quarantine(Of::Images, Defect::new(name, "file name", reason, "rename the file"));
+    }
+    for item in items.look() {
+        ledger.found(Of::Images, u64::from(!item.image.counts_by_slices()));
+        ledger.found(Of::Annotations, item.num_annotations());
+    }
+    Ok(items)
+}
+
+/// The items of a kind that has annotation files.
+fn read_listed(folder: &Folder, ledger: &mut Ledger) -> Result<Vec<Item>> {
     let mut items = match &folder.source.kind {
         Kind::ClassFolders(kind) => folder.pictures(&kind.images)?,
         Kind::CsvLabels(kind) => folder.pictures(&kind.images)?,
@@ -260,14 +306,6 @@ pub(crate) fn read(folder: &Folder, ledger: &mut Ledger) -> Result<Vec<Item>> {
         Kind::Ccda(kind) => report::read_files(folder, kind, report::ccda::parse, ledger)?,
         Kind::Bioc(kind) => report::read_files(folder, kind, report::bioc::parse, ledger)?,
     };
-    for name in &folder.inputs.unreadable_names {
-        ledger.found(Of::Images, 1);
-        let reason = "the file name is not valid UTF-8";
-        ledger.quarantine(Of::Images, Defect::new(name, "file name", reason, "rename the file"));
-    }
-    let whole = items.iter().filter(|item| !item.image.counts_by_slices()).count();
-    ledger.found(Of::Images, whole as u64);
-    ledger.found(Of::Annotations, items.iter().map(Item::num_annotations).sum());
     items.sort_by(|first, second| first.name.cmp(&second.name));
     Ok(items)
 }
@@ -282,19 +320,32 @@ impl Folder<'_> {
                 found.entry(file).or_insert(fields);
             }
         }
-        if found.is_empty() {
-            let patterns: Vec<&str> = patterns.as_slice().iter().map(Pattern::as_str).collect();
-            let example = self.inputs.files.first().map_or("the folder is empty".to_string(), |file| {
-                format!("the folder holds {} files, the first is `{file}`", self.inputs.files.len())
-            });
-            let reason = format!(
-                "no file below {} matches `{}`; {example}",
-                self.inputs.root().display(),
-                patterns.join("`, `")
-            );
-            return Err(self.config_error("kind", reason));
-        }
-        Ok(found)
+        if found.is_empty() { Err(self.nothing_matches(patterns)) } else { Ok(found) }
+    }
+
+    fn nothing_matches(&self, patterns: &Patterns) -> Error {
+        let patterns: Vec<&str> = patterns.as_slice().iter().map(Pattern::as_str).collect();
+        let example = self.inputs.files.first().map_or("the folder is empty".to_string(), |file| {
+            format!("the folder holds {} files, the first is `{file}`", self.inputs.files.len())
+        });
+        let reason =
+            format!("no file below {} matches `{}`; {example}", self.inputs.root().display(), patterns.join("`, `"));
+        self.config_error("kind", reason)
+    }
+
+    /// The items of [`pictures`](Folder::pictures), made one by one.
+    fn each_picture<'a>(&'a self, patterns: &'a Patterns) -> impl Iterator<Item = Item> + 'a {
+        self.inputs.files.iter().filter_map(move |file| {
+            let mut fields = patterns.as_slice().iter().find_map(|pattern| pattern.captures(file))?;
+            fields.insert("file".to_string(), file.clone());
+            Some(Item::new(file.clone(), ImageFiles::Picture, fields))
+        })
+    }
+
+    /// The same, to be gone through later. Fails when there is none.
+    fn lazy_pictures<'a>(&'a self, patterns: &'a Patterns) -> Result<Items<'a>> {
+        let any = self.each_picture(patterns).next().is_some();
+        if any { Ok(Items::Pictures(self, patterns)) } else { Err(self.nothing_matches(patterns)) }
     }
 
     /// An item per picture that matches.

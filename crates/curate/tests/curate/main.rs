@@ -1,6 +1,7 @@
 //! `gmai curate` through its public interface: made-up folders in, dataset folders out.
 #![allow(clippy::unwrap_used)]
 
+mod bad_files;
 mod boxes;
 mod configs;
 mod marks;
@@ -9,6 +10,7 @@ mod pictures;
 mod privacy;
 mod questions;
 mod real_sets;
+mod restart;
 mod runs;
 mod texts;
 mod volumes;

@@ -26,7 +26,7 @@ fn world(name: &str) -> World {
 }
 
 /// Every file of a folder by name.
-fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries.map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())).collect()
 }
@@ -82,7 +82,10 @@ fn an_interrupted_run_is_begun_anew_and_gives_the_same_bytes() {
     std::fs::remove_file(out.join("manifest.json")).unwrap();
     std::fs::write(out.join("train-00000.parquet"), "half").unwrap();
     std::fs::write(out.join("train-00007.parquet"), "left over").unwrap();
-    std::fs::write(out.join("pictures.partial"), "left over").unwrap();
+    std::fs::write(out.join("train-00000.parquet.partial"), "left over").unwrap();
+    std::fs::write(out.join("manifest.partial"), "left over").unwrap();
+    std::fs::create_dir(out.join("work.partial")).unwrap();
+    std::fs::write(out.join("work.partial/read.journal"), "of another run").unwrap();
     let summary = run(&world.job(&config()), &mut |_| {}).unwrap();
     Made::read(&out, summary);
     assert!(contents(&out) == finished);
