@@ -1,7 +1,7 @@
 """`gmai curate` beside the same job in Python on the same files, in turns.
 
     pip install numpy pydicom nibabel Pillow pylibjpeg pylibjpeg-openjpeg pyjpegls
-    cargo build --release -p gmai-curate -p gmai-imaging --example curate_speed --example read_speed
+    cargo build --release -p gmai-curate --example curate_speed --example read_speed
     python bench/curate/make_data.py DATA FILES
     python bench/curate/run.py FILES [--rounds 3] [--cases dicom,nifti] [--out FILE.json]
 

@@ -1,7 +1,7 @@
 //! Reads every file of a list and does nothing with it: what decoding alone takes, for `bench/curate/run.py`.
 //!
 //! ```text
-//! cargo run --release -p gmai-imaging --example read_speed -- LIST THREADS
+//! cargo run --release -p gmai-curate --example read_speed -- LIST THREADS
 //! ```
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
