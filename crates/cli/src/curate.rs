@@ -49,13 +49,19 @@ fn carry_out(job: &Job, ledger: Option<&Path>, output: Output) -> Result<Manifes
     let out = &job.out;
     let mut bars = Bars::default();
     let mut model = author::Model::of(job, ledger)?;
-    let Summary { manifest, outcome } = match &mut model {
+    let Summary { manifest, outcome, resumed } = match &mut model {
         Some(model) => gmai_curate::run_with_author(job, model.responder(), &mut |progress| bars.show(progress))?,
         None => gmai_curate::run(job, &mut |progress| bars.show(progress))?,
     };
     drop(bars);
     for line in model.iter().flat_map(|model| model.lines(&manifest)) {
         output.line(line)?;
+    }
+    if resumed.items > 0 {
+        output.line(format!(
+            "gone on from an interrupted run: {} images were not read again, {} rows not written again",
+            resumed.items, resumed.rows
+        ))?;
     }
     if outcome == Outcome::AlreadyThere {
         output.line(format!("{} holds this dataset already; nothing was written", out.display()))?;

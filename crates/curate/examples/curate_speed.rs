@@ -19,7 +19,9 @@ fn main() {
     if arguments == [WORKER] {
         return gmai_imaging::serve_decode_worker().unwrap();
     }
-    let [config, out, threads, rest @ ..] = arguments.as_slice() else { panic!("usage: CONFIG OUT THREADS [--in-process]") };
+    let [config, out, threads, rest @ ..] = arguments.as_slice() else {
+        panic!("usage: CONFIG OUT THREADS [--in-process]")
+    };
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse().unwrap()).build_global().unwrap();
     let mut job = Job::from_file(Path::new(config), BTreeMap::new(), Path::new(out)).unwrap();
     if rest.is_empty() {

@@ -27,7 +27,8 @@ struct Ended {
 }
 
 fn child(folder: &Path, out: &Path) {
-    let summary = run(&Job::from_file(&folder.join("config.toml"), BTreeMap::new(), out).unwrap(), &mut |_| {}).unwrap();
+    let summary =
+        run(&Job::from_file(&folder.join("config.toml"), BTreeMap::new(), out).unwrap(), &mut |_| {}).unwrap();
     std::fs::write(out.with_extension("items"), summary.resumed.items.to_string()).unwrap();
 }
 
@@ -108,10 +109,9 @@ fn main() {
     let ratio = spent.as_secs_f64() / datasets as f64 / whole.as_secs_f64();
     println!("{killed} kills over {datasets} datasets; {different} of them differ from the one left alone");
     println!("a dataset took {ratio:.2} times as long as one left alone, all its killed runs together");
-    println!("items taken over by the last run of each, least, median, most: {:?}", [
-        resumed.first(),
-        resumed.get(resumed.len() / 2),
-        resumed.last()
-    ]);
+    println!(
+        "items taken over by the last run of each, least, median, most: {:?}",
+        [resumed.first(), resumed.get(resumed.len() / 2), resumed.last()]
+    );
     assert_eq!(different, 0);
 }

@@ -49,7 +49,10 @@ fn volumes(folder: &Path, count: usize) -> String {
         for kind in ["images", "labels"] {
             let mut values = noise(index, 16 * 16 * SLICES);
             if kind == "labels" {
-                values.iter_mut().enumerate().for_each(|(at, value)| *value = u8::from(at % 16 > 3 && at / 16 % 16 > 5));
+                values
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(at, value)| *value = u8::from(at % 16 > 3 && at / 16 % 16 > 5));
             }
             let image = NiftiImage::new([16, 16, SLICES], NiftiVoxels::U8(values));
             write_nifti(&folder.join(format!("files/{kind}/{index:06}.nii")), &image).unwrap();
@@ -63,7 +66,9 @@ fn volumes(folder: &Path, count: usize) -> String {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, kind, count] = arguments.as_slice() else { panic!("usage: memory_slope FOLDER pictures|volumes COUNT") };
+    let [folder, kind, count] = arguments.as_slice() else {
+        panic!("usage: memory_slope FOLDER pictures|volumes COUNT")
+    };
     let (folder, count) = (Path::new(folder), count.parse::<usize>().unwrap());
     let kind = if kind == "volumes" { volumes(folder, count) } else { pictures(folder, count) };
     let config = format!(
@@ -86,6 +91,10 @@ fn main() {
         let peak = points.iter().map(|(_, bytes)| *bytes).max().unwrap();
         let share = images.used as f64 / last.0.max(1) as f64 * (last.0 - first.0) as f64;
         let slope = (last.1 as f64 - first.1 as f64) / 1e6 / share.max(1.0) * 1e5;
-        println!("{phase}: {:.1} MB at its end, {:.1} at most; {slope:.2} MB per 100,000 records", last.1 as f64 / 1e6, peak as f64 / 1e6);
+        println!(
+            "{phase}: {:.1} MB at its end, {:.1} at most; {slope:.2} MB per 100,000 records",
+            last.1 as f64 / 1e6,
+            peak as f64 / 1e6
+        );
     }
 }

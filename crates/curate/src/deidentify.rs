@@ -143,9 +143,8 @@ impl Cleaner {
         let has_texts = self.clean_texts(record, known, account);
         if let (Names::Pseudonyms, Some(key)) = (self.options.names, &self.key) {
             let renamed = |path: &Path| file::clean_path(path, key);
-            let text = |name: &str| self.name(name);
-            record.provenance.file = text(&record.provenance.file);
-            record.provenance.annotation = record.provenance.annotation.as_deref().map(text);
+            record.provenance.file = self.name(&record.provenance.file);
+            record.provenance.annotation = record.provenance.annotation.as_deref().map(|name| self.name(name));
             record.pixels = match &record.pixels {
                 PixelSource::File(path) => PixelSource::File(renamed(path)),
                 PixelSource::Files(paths) => PixelSource::Files(paths.iter().map(|path| renamed(path)).collect()),

@@ -39,7 +39,7 @@ fn hex(hasher: Sha256) -> String {
 impl Inputs {
     /// Some of the files of a folder, for those who look at a few of them.
     pub(crate) fn some(root: &Path, files: BTreeSet<String>) -> Inputs {
-        Inputs { root: root.to_path_buf(), files, unreadable_names: Vec::new(), hashes: BTreeMap::new() }
+        Inputs { root: root.to_path_buf(), files, unreadable_names: Vec::new(), total_hash: String::new() }
     }
 
     /// Lists the files below `root`.
@@ -95,7 +95,9 @@ impl Inputs {
             }
             let hashes: Vec<String> = chunk
                 .par_iter()
-                .map(|file| gmai_imaging::sha256_file(&self.root.join(file)).unwrap_or_else(|_| "unreadable".to_string()))
+                .map(|file| {
+                    gmai_imaging::sha256_file(&self.root.join(file)).unwrap_or_else(|_| "unreadable".to_string())
+                })
                 .collect();
             for (file, hash) in chunk.iter().zip(&hashes) {
                 add_part(&mut total, file);

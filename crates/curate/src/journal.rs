@@ -91,6 +91,9 @@ pub(crate) struct Spooled {
     length: u64,
 }
 
+/// A record with its pictures.
+pub(crate) type WithPictures = (Entry, Vec<Spooled>);
+
 /// The lengths of a frame.
 #[derive(Debug, Clone, Copy)]
 struct Head {
@@ -355,8 +358,8 @@ impl Frame {
         })
     }
 
-    /// The records with their pictures, and what belongs to the item as a whole.
-    pub(crate) fn into_entries(self) -> (Vec<(Entry, Vec<Spooled>)>, u64, Vec<RowId>) {
+    /// The records with their pictures, and what belongs to the item as a whole: its annotations, and its rows of tables.
+    pub(crate) fn into_entries(self) -> (Vec<WithPictures>, u64, Vec<RowId>) {
         let mut start = self.pictures;
         let with_pictures = |mut entry: Entry| {
             let place = |(key, length): (String, u64)| {

@@ -118,7 +118,8 @@ pub fn records(job: &Job, on_progress: &mut dyn FnMut(Progress)) -> Result<Vec<S
     let inputs = list_inputs(&config, on_progress)?;
     let was_there = job.out.is_dir();
     let work = Work::begin(&job.out, "records.partial")?;
-    let Read { sources, mut journal, comparison, .. } = read(&config, &inputs, (job, &cleaner), &work, "", on_progress)?;
+    let Read { sources, mut journal, comparison, .. } =
+        read(&config, &inputs, (job, &cleaner), &work, "", on_progress)?;
     let mut collected = Vec::new();
     let (mut at, mut record) = (journal.first(), 0);
     for (source, read) in config.sources.iter().zip(sources) {
@@ -206,14 +207,8 @@ fn make(job: &Job, responder: Option<&mut dyn Responder>, on_progress: &mut dyn 
         total: read.iter().map(|source| source.num_records).sum(),
     };
     let at = journal.first();
-    let mut step = Step {
-        author: author.as_mut(),
-        writer: &mut writer,
-        journal: &mut journal,
-        at,
-        counts: &mut counts,
-        done: 0,
-    };
+    let mut step =
+        Step { author: author.as_mut(), writer: &mut writer, journal: &mut journal, at, counts: &mut counts, done: 0 };
     for (source, read) in config.sources.iter().zip(read) {
         sources.push(writing.write_source(source, read, &mut step, on_progress)?);
     }
@@ -242,7 +237,7 @@ fn open_writer(job: &Job, work: &Work, has_author: bool, num_replayed: u64) -> R
     let log = work.folder.join("shards.jsonl");
     if has_author || num_replayed == 0 {
         let removed = std::fs::remove_file(&log);
-        removed.or_else(|error| not_found_is_fine(error)).map_err(Error::io(&log))?;
+        removed.or_else(not_found_is_fine).map_err(Error::io(&log))?;
     }
     Ok(Writer::resume(&job.out, WriterOptions::default(), &log)?)
 }

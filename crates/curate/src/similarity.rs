@@ -5,7 +5,7 @@ use crate::{Error, Result};
 use gmai_schema::Rgb8;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -139,12 +139,7 @@ impl Fingerprint {
         hash.copy_from_slice(&bytes[16..24]);
         mean.copy_from_slice(&bytes[24..28]);
         thumbnail.copy_from_slice(&bytes[28..]);
-        Fingerprint {
-            pixels,
-            difference_hash: u64::from_le_bytes(hash),
-            mean: f32::from_le_bytes(mean),
-            thumbnail,
-        }
+        Fingerprint { pixels, difference_hash: u64::from_le_bytes(hash), mean: f32::from_le_bytes(mean), thumbnail }
     }
 }
 
@@ -193,24 +188,67 @@ impl Similar {
         for part in parts {
             let sorted = part.finish()?;
             let mut entries = sorted.entries()?;
-            let mut near: VecDeque<Place> = VecDeque::new();
-            while let Some(entry) = entries.next()? {
-                let place = Place::of(&entry);
-                // Pictures of one bucket come by brightness: a bucket of dark pictures may be large.
-                while near.front().is_some_and(|first| !first.is_near(&place)) {
-                    near.pop_front();
+            let mut next = || Ok(entries.next()?.map(|entry| Place::of(&entry)));
+            sweep(&mut next, &mut |place, other| {
+                if thumbnails.resemble(other.print, place.print)? {
+                    let (first, second) = (other.owner.min(place.owner), other.owner.max(place.owner));
+                    pairs.push(((u64::from(first) << 32) | u64::from(second)).to_be_bytes())?;
                 }
-                for other in near.iter().filter(|other| other.owner != place.owner) {
-                    if other.hash_resembles(&place) && thumbnails.resemble(other.print, place.print)? {
-                        let (first, second) = (other.owner.min(place.owner), other.owner.max(place.owner));
-                        pairs.push(((u64::from(first) << 32) | u64::from(second)).to_be_bytes())?;
-                    }
-                }
-                near.push_back(place);
-            }
+                Ok(())
+            })?;
         }
         pairs.finish()
     }
+}
+
+/// Pairs of indices of nearly equal pictures, in memory. Entries without a fingerprint resemble nothing.
+pub(crate) fn near_pairs(prints: &[Option<&Fingerprint>]) -> Vec<[usize; 2]> {
+    let mut pairs = BTreeSet::new();
+    for (shift, mask) in HASH_PARTS {
+        let place = |(index, print): (usize, &Option<&Fingerprint>)| {
+            let (hash, mean) = ((*print)?.difference_hash, (*print)?.mean);
+            Some(Place { part: (hash >> shift & mask) as u32, mean, print: index as u32, owner: index as u32, hash })
+        };
+        let mut places: Vec<Place> = prints.iter().enumerate().filter_map(place).collect();
+        places.sort_by(|a, b| a.part.cmp(&b.part).then(a.mean.total_cmp(&b.mean)).then(a.print.cmp(&b.print)));
+        let mut places = places.into_iter();
+        let swept = sweep(&mut || Ok(places.next()), &mut |place, other| {
+            let [one, two] = [place.print, other.print].map(|index| index as usize);
+            if let (Some(first), Some(second)) = (prints[one], prints[two])
+                && alike(&first.thumbnail, &second.thumbnail)
+            {
+                pairs.insert([one.min(two), one.max(two)]);
+            }
+            Ok(())
+        });
+        swept.expect("nothing here reads from disk");
+    }
+    pairs.into_iter().collect()
+}
+
+/// Visits the pairs of `next`'s places, sorted by part and brightness, whose hashes resemble each other.
+fn sweep(
+    next: &mut dyn FnMut() -> Result<Option<Place>>,
+    on_pair: &mut dyn FnMut(&Place, &Place) -> Result<()>,
+) -> Result<()> {
+    let mut near: VecDeque<Place> = VecDeque::new();
+    while let Some(place) = next()? {
+        // Pictures of one bucket come by brightness: a bucket of dark pictures may be large.
+        while near.front().is_some_and(|first| !first.is_near(&place)) {
+            near.pop_front();
+        }
+        for other in near.iter().filter(|other| other.owner != place.owner && other.hash_resembles(&place)) {
+            on_pair(&place, other)?;
+        }
+        near.push_back(place);
+    }
+    Ok(())
+}
+
+/// Whether two thumbnails differ by as little as those of copies.
+fn alike(first: &[u8; THUMBNAIL_BYTES], second: &[u8; THUMBNAIL_BYTES]) -> bool {
+    let difference: f32 = first.iter().zip(second).map(|(a, b)| f32::from(a.abs_diff(*b))).sum();
+    difference / THUMBNAIL_BYTES as f32 <= MAX_THUMBNAIL_DIFFERENCE
 }
 
 /// A picture among those with an equal part of the hash.
@@ -256,9 +294,7 @@ impl Thumbnails {
     }
 
     fn resemble(&mut self, first: u32, second: u32) -> Result<bool> {
-        let (first, second) = (self.get(first)?, self.get(second)?);
-        let difference: f32 = first.iter().zip(&second).map(|(a, b)| f32::from(a.abs_diff(*b))).sum();
-        Ok(difference / THUMBNAIL_BYTES as f32 <= MAX_THUMBNAIL_DIFFERENCE)
+        Ok(alike(&self.get(first)?, &self.get(second)?))
     }
 }
 
@@ -293,6 +329,9 @@ mod tests {
         let pairs = std::iter::from_fn(|| entries.next().unwrap()).map(u64::from_be_bytes);
         let mut pairs: Vec<[u32; 2]> = pairs.map(|pair| [(pair >> 32) as u32, pair as u32]).collect();
         pairs.dedup();
+        let prints: Vec<Fingerprint> = pictures.iter().map(Fingerprint::of).collect();
+        let in_memory = near_pairs(&prints.iter().map(Some).collect::<Vec<_>>());
+        assert_eq!(in_memory, pairs.iter().map(|pair| pair.map(|index| index as usize)).collect::<Vec<_>>());
         pairs
     }
 

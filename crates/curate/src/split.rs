@@ -12,6 +12,7 @@ use crate::sorted::{Sorted, Sorter};
 use crate::{Error, Result};
 use gmai_schema::{Modality, Record, Split};
 use sha2::{Digest, Sha256};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -198,12 +199,7 @@ impl Groups {
     /// The split of each record: by patient, joined with every record of the same file, the same pixels or nearly the same picture.
     ///
     /// A group falls by the hash of its smallest patient pseudonym, so that a patient stays on its side when data are added.
-    fn sides(
-        mut self,
-        patients: &Sorted<{ PATIENT_BYTES + 4 }>,
-        shares: SplitShares,
-        seed: u64,
-    ) -> Result<Vec<Split>> {
+    fn sides(mut self, patients: &Sorted<{ PATIENT_BYTES + 4 }>, shares: SplitShares, seed: u64) -> Result<Vec<Split>> {
         let mut decided = vec![None; self.parent.len()];
         let mut entries = patients.entries()?;
         while let Some(entry) = entries.next()? {
@@ -294,11 +290,10 @@ impl Copies {
         }
         let mut copy = this;
         loop {
-            if !self.contradicts.contains_key(&copy) {
+            if let Entry::Vacant(entry) = self.contradicts.entry(copy) {
                 // A copy may agree with `other`; then `this` is what it contradicts.
                 let opponent = if sayings.contradict(copy, other)? { other } else { this };
-                let file = sayings.record(opponent)?.provenance.file;
-                self.contradicts.insert(copy, file);
+                entry.insert(sayings.record(opponent)?.provenance.file);
             }
             copy = self.next[copy as usize];
             if copy == this {

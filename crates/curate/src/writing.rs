@@ -1,5 +1,6 @@
 //! The second half of a run: records come back from the journal in their order, get their texts, and become rows.
 
+use crate::Result;
 use crate::author::{self, Author, Subject};
 use crate::config::{Config, Source};
 use crate::deidentify::Cleaner;
@@ -10,7 +11,6 @@ use crate::ledger::{Defect, IMAGE_LEFT_OUT, Ledger, Of};
 use crate::reading::{Dice, ReadSource};
 use crate::split::{Comparison, Fate};
 use crate::table::RowId;
-use crate::Result;
 use gmai_schema::{Conversation, Modality, Progress, SourceFacts, Split};
 use gmai_shard::{Agreement, Counts, Deidentified, EncodedImage, SourceSummary, Writer};
 use rayon::prelude::*;
@@ -200,7 +200,8 @@ fn push(record: &Waiting, texts: Vec<Conversation>, step: &mut Step) -> Result<(
         let pictures = match &pictures {
             Some(pictures) => pictures,
             None => {
-                let read = record.pictures.iter().map(|picture| step.journal.picture(picture)).collect::<Result<_>>()?;
+                let read =
+                    record.pictures.iter().map(|picture| step.journal.picture(picture)).collect::<Result<_>>()?;
                 pictures.insert(read)
             }
         };
@@ -219,8 +220,7 @@ fn write_by_model(
 ) -> Result<()> {
     let Some(author) = &mut step.author else { return Ok(()) };
     let options = author.options;
-    let chosen: Vec<usize> =
-        (0..chunk.len()).filter(|index| chunk[*index].is_written_about(options)).collect();
+    let chosen: Vec<usize> = (0..chunk.len()).filter(|index| chunk[*index].is_written_about(options)).collect();
     let mut done = 0;
     for batch in chosen.chunks(options.batch) {
         let mut subjects = Vec::with_capacity(batch.len());
@@ -272,4 +272,3 @@ fn settle(waiting: &Waiting, has_no_text: bool, ledger: &mut Ledger) -> bool {
     }
     false
 }
-

@@ -294,7 +294,7 @@ fn made_up(
     }
     let contrast = [40, 60, 90, 130, 255][random.below(5)];
     let level = mean_level(background, left, top, &mask);
-    let value = if (level < 128.0 || level < contrast as f32) && level + contrast as f32 <= 255.0 || level < 128.0 {
+    let value = if level < 128.0 || (level < contrast as f32 && level + contrast as f32 <= 255.0) {
         (level + contrast as f32).min(255.0) as u8
     } else {
         (level - contrast as f32).max(0.0) as u8

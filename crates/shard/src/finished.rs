@@ -33,8 +33,11 @@ impl Finished {
                 shards.push(shard);
             }
         }
-        let mut finished =
-            Finished { file: File::create(path).map_err(Error::io(path))?, path: path.to_path_buf(), shards: Vec::new() };
+        let mut finished = Finished {
+            file: File::create(path).map_err(Error::io(path))?,
+            path: path.to_path_buf(),
+            shards: Vec::new(),
+        };
         shards.iter().try_for_each(|shard| finished.add(shard))?;
         Ok(finished)
     }

@@ -171,7 +171,8 @@ impl Writer {
         let shard_is_full = has_all_rows || split.shard.as_ref().is_some_and(is_long);
         // Rows that wait would begin the next one.
         let shard_is_full = shard_is_full && split.buffer.is_empty();
-        if shard_is_full && let Some(shard) = split.close_shard(&self.folder)?
+        if shard_is_full
+            && let Some(shard) = split.close_shard(&self.folder)?
             && let Some(log) = &mut self.log
         {
             log.add(shard)?;

@@ -133,7 +133,9 @@ fn rows_of_one_picture_store_its_bytes_once_per_row_group() {
 #[test]
 fn an_unfinished_folder_is_not_opened_and_is_written_anew() {
     let folder = folder("unfinished");
-    let mut writer = Writer::create(&folder, WriterOptions { rows_per_group: 1, rows_per_shard: 1, ..WriterOptions::default() }).unwrap();
+    let mut writer =
+        Writer::create(&folder, WriterOptions { rows_per_group: 1, rows_per_shard: 1, ..WriterOptions::default() })
+            .unwrap();
     for number in 0..3 {
         writer.push(&conversation(number, Split::Train), &[picture(1, 4)]).unwrap();
     }
@@ -175,7 +177,9 @@ fn whole_shards_of_an_interrupted_run_are_kept_and_the_rest_is_written_anew() {
     assert_eq!((kept, manifest.unwrap()), (20, expected.clone()));
     Reader::open(&broken).unwrap().verify().unwrap();
     let partial = |path: &Path| {
-        std::fs::read_dir(path).unwrap().any(|entry| entry.unwrap().path().extension().is_some_and(|ending| ending == "partial"))
+        std::fs::read_dir(path)
+            .unwrap()
+            .any(|entry| entry.unwrap().path().extension().is_some_and(|ending| ending == "partial"))
     };
     assert!(!partial(&broken) && !partial(&whole));
     assert_eq!(expected.counts.split.values().sum::<u64>(), 64);

@@ -190,7 +190,8 @@ impl Search<'_> {
                 }
             }
             ".txt" | ".text" | ".rpt" | ".rep" if file.bytes <= MAX_SINGLE_BYTES => {
-                let readings: [(AnnotationKind, fn(&str) -> Option<Marked>); 3] = [
+                type Reading = fn(&str) -> Option<Marked>;
+                let readings: [(AnnotationKind, Reading); 3] = [
                     (AnnotationKind::Yolo, boxes::yolo),
                     (AnnotationKind::Kitti, boxes::kitti),
                     (AnnotationKind::Points, boxes::points),

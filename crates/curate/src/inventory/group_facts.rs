@@ -94,7 +94,7 @@ fn by_table(building: &Building) -> Option<Told> {
         None if building.group.layout == Layout::TextReport => return None,
         None => "the messages".to_owned(),
     };
-    (!patients.is_empty()).then(|| Told { count: patients.len() as u64, by })
+    (!patients.is_empty()).then_some(Told { count: patients.len() as u64, by })
 }
 
 /// Keeps the most frequent sizes.

@@ -18,10 +18,10 @@ pub(super) fn find(files: &[FileFacts], catalogue: &Catalogue, buildings: &[Buil
     let compared: Vec<usize> = (0..files.len())
         .filter(|index| files[*index].is_image() && !masks.contains(index) && !is_mask(&files[*index]))
         .collect();
-    let mut by_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut by_key: BTreeMap<&[u8], Vec<usize>> = BTreeMap::new();
     for &index in &compared {
         let file = &files[index];
-        let key = file.print().map_or(file.sha256.as_str(), |print| print.pixels.as_str());
+        let key = file.print().map_or(file.sha256.as_bytes(), |print| print.pixels.as_slice());
         if !key.is_empty() && file.bytes > 0 {
             by_key.entry(key).or_default().push(index);
         }
@@ -52,8 +52,8 @@ pub(super) fn find(files: &[FileFacts], catalogue: &Catalogue, buildings: &[Buil
     }
 }
 
-fn pixels(files: &[FileFacts], index: usize) -> Option<&str> {
-    files[index].print().map(|print| print.pixels.as_str())
+fn pixels(files: &[FileFacts], index: usize) -> Option<&[u8; 16]> {
+    files[index].print().map(|print| &print.pixels)
 }
 
 fn is_mask(file: &FileFacts) -> bool {

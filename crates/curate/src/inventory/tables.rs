@@ -169,7 +169,7 @@ fn find_key(sheet: &Sheet, images: &Images, folder: &str, catalogue: &Catalogue)
             consider(form, &|value| find_image(images, value, folder, with_ending).into_iter().collect());
         }
         for (name, values) in &identifiers {
-            consider(KeyForm::Header(*name), &|value| of_header(values, value));
+            consider(KeyForm::Header(name), &|value| of_header(values, value));
         }
         for (level, names) in folders.iter().enumerate() {
             consider(KeyForm::Folder(level), &|value| names.get(value).cloned().unwrap_or_default());

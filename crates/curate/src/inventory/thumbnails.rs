@@ -141,7 +141,8 @@ impl Sampler<'_> {
                 if group.folder.is_empty() { item.name.clone() } else { format!("{}/{}", group.folder, item.name) };
             Some(Thumbnail { path, url: data_url(&small)? })
         };
-        items.par_iter().take(self.most).filter_map(draw).collect()
+        let items: Vec<source::Item> = items.all().take(self.most).collect();
+        items.par_iter().filter_map(draw).collect()
     }
 
     /// Middle slices of evenly spread series, or those in which most is marked.

@@ -55,7 +55,11 @@ fn bad_dicom(good: &[u8]) -> Vec<Bad> {
         bad("other-endianness.dcm", changed(good, SYNTAX, b"1.2.840.10008.1.2.2"), "truncated: element (0800,1600)"),
         bad("other-syntax.dcm", changed(good, SYNTAX, b"1.2.840.10008.1.2\0\0"), "truncated: SOPClassUID needs"),
         bad("no-rows.dcm", changed(good, ROWS, &[0, 0]), "image size in pixels: is 0"),
-        bad("claims-columns.dcm", changed(good, COLUMNS, &[0xFF, 0xFF]), "truncated: PixelData needs 6291360 bytes, 4608"),
+        bad(
+            "claims-columns.dcm",
+            changed(good, COLUMNS, &[0xFF, 0xFF]),
+            "truncated: PixelData needs 6291360 bytes, 4608",
+        ),
         bad("odd-bits.dcm", changed(good, BITS_ALLOCATED, &[13, 0]), "BitsAllocated: 13 bits"),
         bad("no-pixels.dcm", good[..pixels].to_vec(), "missing attribute PixelData"),
         bad("lying-length.dcm", long_text, "truncated: SeriesDescription needs 65520 bytes"),
@@ -80,7 +84,11 @@ fn bad_nifti() -> Vec<Bad> {
     (40..56).step_by(2).for_each(|at| swapped[at..at + 2].reverse()); // Its sizes are big endian, all else is not.
     vec![
         bad("cut.nii.gz", hostile::truncated_nifti_gz().unwrap(), "truncated: voxel data needs 4448 bytes"),
-        bad("claims-voxels.nii.gz", hostile::nifti_gz_claiming_too_much().unwrap(), "volume size in voxels is 35181150961663"),
+        bad(
+            "claims-voxels.nii.gz",
+            hostile::nifti_gz_claiming_too_much().unwrap(),
+            "volume size in voxels is 35181150961663",
+        ),
         bad("bomb.nii.gz", hostile::nifti_gz_bomb(300).unwrap(), "more data follows the voxels"),
         bad("other-endianness.nii.gz", swapped, "vox_offset"),
     ]
@@ -112,15 +120,23 @@ fn bad_files_of_twenty_kinds_are_quarantined_for_what_is_wrong_and_stop_nothing(
     }
     for file in std::fs::read_dir(world.path("nifti/images/0.nii.gz").parent().unwrap()).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
-        let label = NiftiImage::new([12; 3], NiftiVoxels::U8((0..12 * 12 * 12).map(|voxel| u8::from(voxel % 12 > 4)).collect()));
+        let label = NiftiImage::new(
+            [12; 3],
+            NiftiVoxels::U8((0..12 * 12 * 12).map(|voxel| u8::from(voxel % 12 > 4)).collect()),
+        );
         write_nifti(&world.path(&format!("nifti/labels/{name}")), &label).unwrap();
     }
     let pictures = |ending: &str| {
-        format!("modality = \"ct\"\nkind = {{ class_folders = {{ images = \"{ending}/{{class}}/{{stem}}.{ending2}\" }} }}\n{FINDINGS}", ending2 = if ending == "dicom" { "dcm" } else { ending })
+        format!(
+            "modality = \"ct\"\nkind = {{ class_folders = {{ images = \"{ending}/{{class}}/{{stem}}.{ending2}\" }} }}\n{FINDINGS}",
+            ending2 = if ending == "dicom" { "dcm" } else { ending }
+        )
     };
     let volumes = "modality = \"mr\"\nkind = { nifti_label_map = { volumes = \"nifti/images/{stem}.nii.gz\", labels = \"nifti/labels/{stem}.nii.gz\", instances = \"whole\" } }\n\
         [source.regions]\ntask = \"disease_diagnosis\"\nexhaustive = false\nterms = [{ is = \"1\", en = \"lesion\" }]\n";
-    let made = world.curate(&(source("slices", &pictures("dicom")) + &source("drawn", &pictures("png")) + &source("volumes", volumes)));
+    let made = world.curate(
+        &(source("slices", &pictures("dicom")) + &source("drawn", &pictures("png")) + &source("volumes", volumes)),
+    );
     for (file, bad) in &bad {
         let line = made.line(file);
         assert!(line.reason.contains(bad.reason), "{file}: {}", line.reason);

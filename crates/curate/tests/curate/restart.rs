@@ -200,7 +200,12 @@ fn a_full_disk_is_named_and_the_folder_goes_on_when_there_is_room() {
         let mut shell = Command::new("sh");
         // Without the trap the signal of the limit would end the process, as it may do anywhere.
         shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")]);
-        shell.arg(std::env::current_exe().unwrap()).args(["restart::child", "--exact", "--nocapture", "--test-threads=1"]);
+        shell.arg(std::env::current_exe().unwrap()).args([
+            "restart::child",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
         shell.env(OUT, &out).stdout(Stdio::null()).stderr(Stdio::piped());
         let (done, words) = wait(shell.spawn().unwrap());
         assert!(!done && !out.join("manifest.json").exists());
