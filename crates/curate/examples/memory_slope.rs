@@ -72,7 +72,7 @@ fn main() {
     let (folder, count) = (Path::new(folder), count.parse::<usize>().unwrap());
     let kind = if kind == "volumes" { volumes(folder, count) } else { pictures(folder, count) };
     let config = format!(
-        "[dataset]\nname = \"memory\"\n[[source]]\nname = \"memory\"\nroot = \"files\"\nlicence = \"none\"\n\
+        "[dataset]\nname = \"memory\"\nseed = 1\n[[source]]\nname = \"memory\"\nroot = \"files\"\nlicence = \"none\"\n\
          department = \"oncology\"\nmodality = \"ct\"\n{kind}"
     );
     std::fs::write(folder.join("config.toml"), config).unwrap();
