@@ -236,7 +236,8 @@ impl Job<'_> {
             for window in windows {
                 let cut = Cut { scan, volume, slice, window: *window };
                 match self.load_slice(item, description, cut, &mut loaded.deidentified) {
-                    Ok((mut record, picture)) => {
+                    Ok(None) => loaded.ledger.skip(Of::Images, "the slice shows one shade and nothing else", 1),
+                    Ok(Some((mut record, picture))) => {
                         record.regions = marked.regions.clone();
                         record.measurements = self.measurements(item, |image| shown_in.get(image) == Some(&slice));
                         let incomplete = marked.incomplete;
@@ -274,18 +275,22 @@ impl Job<'_> {
         }
     }
 
-    /// One slice in one window.
+    /// One slice in one window; `None` when nothing can be seen in it.
     fn load_slice(
         &self,
         item: &Item,
         description: &Description,
         cut: Cut,
         deidentified: &mut Deidentified,
-    ) -> Result<(Record, EncodedImage), Defect> {
+    ) -> Result<Option<(Record, EncodedImage)>, Defect> {
         let Cut { scan, volume, slice, window } = cut;
         let plane = volume.plane(slice).expect("choose() gives slices of the volume");
         let window_ref = gmai_imaging::window(volume, window.rule());
         let shown = gmai_imaging::render(&plane, window_ref);
+        // Ends of volumes are often air: such slices would be equal pictures of strangers.
+        if is_flat(&shown) {
+            return Ok(None);
+        }
         // Secondary captures come as series too; voxels of NIfTI are no pictures of a screen.
         if scan.kind == FileKind::Dicom {
             self.cleaner.look(&item.name, &shown, deidentified)?;
@@ -299,7 +304,7 @@ impl Job<'_> {
         let mut record =
             self.record(item, description, Pixels::Slice { scan, slice, window: windowed.then_some(window) });
         record.provenance.window = Some(window_ref);
-        Ok((record, picture))
+        Ok(Some((record, picture)))
     }
 
     /// The slice that each image of a series became, where measurements belong to single images.
@@ -404,6 +409,12 @@ impl Job<'_> {
     fn pseudonym(&self, kind: &str, raw: &str) -> String {
         self.cleaner.patient(kind, raw).unwrap_or_else(|| pseudonym(self.seed, kind, raw))
     }
+}
+
+/// Whether all pixels are the same.
+fn is_flat(picture: &Rgb8) -> bool {
+    let pixels = picture.pixels().as_chunks::<3>().0;
+    pixels.iter().all(|pixel| *pixel == pixels[0])
 }
 
 /// An identifier and the parts of a name, to be found in texts.

@@ -175,6 +175,9 @@ pub(crate) struct Frames<'a> {
     data: PixelData<'a>,
 }
 
+/// What the transfer syntaxes of the standard begin with (PS3.6 table A-1).
+const STANDARD_SYNTAXES: &str = "1.2.840.10008.1.2";
+
 impl<'a> Frames<'a> {
     /// Checks layout and length of the pixel data.
     pub(crate) fn open(file: &'a DicomFile, limits: &Limits) -> Result<Frames<'a>> {
@@ -183,6 +186,15 @@ impl<'a> Frames<'a> {
         };
         let frames = Frames { file, layout: Layout::read(file, limits)?, data };
         if let PixelData::Native { bytes, .. } = frames.data {
+            // Private syntaxes store words in an order of their own (GE's has a little-endian header before big-endian pixels).
+            if !file.transfer_syntax.starts_with(STANDARD_SYNTAXES) {
+                return Err(Error::Unsupported {
+                    path: file.path.clone(),
+                    field: "TransferSyntaxUID",
+                    value: file.transfer_syntax.clone(),
+                    remedy: "it is no syntax of the standard; export the image as Explicit VR Little Endian",
+                });
+            }
             let layout = &frames.layout;
             let needed = frames.frame_bytes(u64::from(layout.frames));
             let available = bytes.len() as u64;

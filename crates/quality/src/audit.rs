@@ -310,7 +310,9 @@ impl Audit {
             ));
         }
         for (flag, places) in &self.flags {
-            let names: Vec<&str> = places.iter().take(3).map(|place| place.origin.as_str()).collect();
+            // Slices of one volume have one name.
+            let names: BTreeSet<&str> = places.iter().map(|place| place.origin.as_str()).collect();
+            let names: Vec<&str> = names.into_iter().take(3).collect();
             lines.push(format!("{}: {} pictures, e.g. {}", flag.words(), places.len(), names.join(", ")));
         }
         lines

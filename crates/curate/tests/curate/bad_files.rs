@@ -54,6 +54,7 @@ fn bad_dicom(good: &[u8]) -> Vec<Bad> {
         bad("wrong-vr.dcm", wrong_vr, "truncated: Rows needs"),
         bad("other-endianness.dcm", changed(good, SYNTAX, b"1.2.840.10008.1.2.2"), "truncated: element (0800,1600)"),
         bad("other-syntax.dcm", changed(good, SYNTAX, b"1.2.840.10008.1.2\0\0"), "truncated: SOPClassUID needs"),
+        bad("private-syntax.dcm", changed(good, SYNTAX, b"1.2.840.113619.5.2\0\0"), "TransferSyntaxUID"),
         bad("no-rows.dcm", changed(good, ROWS, &[0, 0]), "image size in pixels: is 0"),
         bad(
             "claims-columns.dcm",

@@ -18,7 +18,7 @@ fn reports_lose_names_and_numbers_unless_told_otherwise() {
     world.write("reports/a.txt", NOTE);
     let made = world.curate(&source("reports", REPORTS));
     let text = all_text(made.of("reports").collect());
-    assert!(text.contains("Seen by Dr. [NAME], MRN [ID], call [PHONE]."), "{text}");
+    assert!(text.contains("Seen by Dr. [NAME], [ID], call [PHONE]."), "{text}");
     assert!(!text.contains("Wilson") && !text.contains("4711382"));
     let account = made.source().deidentified.clone().unwrap();
     assert_eq!(account.identifiers["name"], account.identifiers["phone"]);
