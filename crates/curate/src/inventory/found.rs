@@ -1,6 +1,7 @@
 //! What an inventory says. Paths are relative to the folder looked at, with `/` between parts; values that name people are never in it.
 
 use super::draft::SourceDraft;
+use super::files::common_folder;
 use super::uses::Use;
 use gmai_schema::{Form, Modality};
 use serde::Serialize;
@@ -434,6 +435,14 @@ pub struct Group {
     /// Colours of names in the thumbnails.
     #[serde(skip)]
     pub(crate) legend: BTreeMap<String, String>,
+}
+
+impl Group {
+    /// The folder that its images lie below, for people: [`folder`](Self::folder) may be above that for a table's sake.
+    pub(super) fn place(&self) -> String {
+        let place = common_folder(self.samples.iter().map(String::as_str));
+        if place.len() > self.folder.len() { place } else { self.folder.clone() }
+    }
 }
 
 /// A small picture for the page.

@@ -178,7 +178,7 @@ fn section<'a>(group: &'a Group, root: &str) -> Section<'a> {
     }
     let unit = group.layout.unit();
     Section {
-        name: if group.folder.is_empty() { root.to_owned() } else { group.folder.clone() },
+        name: Some(group.place()).filter(|place| !place.is_empty()).unwrap_or_else(|| root.to_owned()),
         layout: group.layout.name(),
         count: quantity(group.images, unit),
         modality: names(&group.facts.modalities),

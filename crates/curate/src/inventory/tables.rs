@@ -202,7 +202,9 @@ impl Table {
         let named: Vec<&str> =
             sheet.rows.iter().map(|row| row.values[key.column].as_str()).filter(|name| !name.is_empty()).collect();
         self.one_row_per_image = named.iter().collect::<BTreeSet<_>>().len() == named.len();
-        let others = || self.columns.iter().enumerate().filter(|(index, _)| *index != key.column);
+        let is_report = |column: &Column| self.report.as_ref() == Some(&column.name);
+        let others =
+            || self.columns.iter().enumerate().filter(|(index, column)| *index != key.column && !is_report(column));
         let flags: Vec<usize> = others().filter(|(_, column)| column.is_flag()).map(|(index, _)| index).collect();
         let flags = if flags.len() >= 2 { flags } else { Vec::new() };
         let labels: Vec<usize> = others()

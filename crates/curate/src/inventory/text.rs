@@ -70,7 +70,7 @@ fn section<T>(line: &mut dyn FnMut(String), title: &str, items: &[T], text: impl
 
 fn group_text(group: &Group) -> String {
     let count = quantity(group.images, group.layout.unit());
-    let mut out = format!("{}: {count}, {}", folder_name(&group.folder), group.layout.name());
+    let mut out = format!("{}: {count}, {}", folder_name(&group.place()), group.layout.name());
     let modalities: Vec<&str> = group.facts.modalities.keys().map(String::as_str).collect();
     if !modalities.is_empty() {
         let _ = write!(out, ", {}", modalities.join(", "));
